@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * mq.h: the one public header.  All tools stand on it and on nothing else, so another engine
+ * (a Kafka cluster, a test's memory) fits behind it.
+ *
+ * A program makes a session, opens a spool with it, fills in the request of a verb, runs it:
+ *
+ *     struct mq *mq = mq_new();
+ *     struct mq_publish_request req = MQ_PUBLISH_REQUEST_INIT;
+ *     struct mq_publish_report rep;
+ *     if (mq_open(mq, "/var/spool/mq", 0) < 0 || (req.topic = "orders", mq_publish(mq, &req, &rep)) < 0)
+ *             fprintf(stderr, "%s\n", mq_why(mq));
+ *     mq_free(mq);
+ *
+ * Every function that can fail returns 0 (or a count) or a negative value; then mq_why() is the
+ * reason in one line and mq_status() the exit status (mq(7)).  Strings given stay the caller's and
+ * must live through the call; strings in reports live until the next call on the session or
+ * mq_free().  A session is for one thread.  The library never prints, never exits, never reads
+ * the environment or a terminal: what a verb writes goes to the descriptors in its request.
+ *
+ * Times are microseconds since 1970 (UTC) unless the name ends in _ns (durations, nanoseconds).
+ */
+#ifndef MQ_H
+#define MQ_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MQ_VERSION "0.1.0"
+
+/* Exit statuses, the same for every tool. */
+enum mq_exit {
+	MQ_EXIT_DONE = 0, MQ_EXIT_NOTHING = 1, MQ_EXIT_DAMAGE = 2, MQ_EXIT_USAGE = 64, MQ_EXIT_INPUT = 65,
+	MQ_EXIT_NOTOPIC = 66, MQ_EXIT_REPLICAS = 69, MQ_EXIT_IO = 74, MQ_EXIT_AGAIN = 75, MQ_EXIT_DENIED = 77,
+	MQ_EXIT_CONFIG = 78,
+};
+
+/* ---- session ---- */
+struct mq;
+struct mq *mq_new(void); /* NULL: no memory */
+void mq_free(struct mq *mq);
+const char *mq_why(const struct mq *mq);
+int mq_status(const struct mq *mq); /* 0 when nothing failed */
+
+/* Ask a running verb to end soon and cleanly; async-signal-safe. */
+void mq_stop(struct mq *mq);
+
+/* What happened beside the result, as it happens: damage passed, a record skipped, a repair made.
+ * text is one line.  level 0: say always; 1: with --verbose. */
+typedef void mq_notice(void *arg, int level, const char *text);
+void mq_set_notice(struct mq *mq, mq_notice *fn, void *arg);
+
+enum { MQ_OPEN_CREATE = 1 }; /* the spool comes into being */
+/* where: a directory, or scheme:… of a registered engine.  Without MQ_OPEN_CREATE a missing spool is 66;
+ * a directory that is none is 78. */
+int mq_open(struct mq *mq, const char *where, unsigned flags);
+
+/* ---- values ---- */
+struct mq_pair {
+	const char *name, *value;
+};
+
+/* Parse as the options take them; 0 or negative with mq_why().  `now` comes from the clock. */
+int mq_parse_duration(struct mq *mq, const char *text, int64_t *ret_ns);
+int mq_parse_size(struct mq *mq, const char *text, uint64_t *ret_bytes);
+int mq_parse_count(struct mq *mq, const char *text, uint64_t *ret);
+int mq_parse_rate(struct mq *mq, const char *text, double *ret_per_second);
+int mq_parse_time(struct mq *mq, const char *text, int64_t *ret_us);
+/* "TOPIC[:PARTITION[:OFFSET]]"; partition -1 and offset NULL when not given; the pointers lead into a copy
+ * that the session keeps. */
+struct mq_operand {
+	const char *topic;
+	int64_t partition;
+	const char *offset;
+};
+int mq_parse_operand(struct mq *mq, const char *text, struct mq_operand *ret);
+
+enum mq_ack_level { MQ_ACK_LEVEL_DEFAULT = -1, MQ_ACK_LEVEL_NONE, MQ_ACK_LEVEL_WRITTEN, MQ_ACK_LEVEL_DURABLE, MQ_ACK_LEVEL_ALL };
+
+/* ---- topics ---- */
+struct mq_topic_info {
+	const char *name;
+	char id[33];          /* hex */
+	uint32_t partitions;
+	uint64_t records;     /* visible, from the log starts on */
+	uint64_t bytes;       /* of segments */
+};
+struct mq_partition_info {
+	uint32_t partition;
+	uint64_t log_start, stored, visible, durable, written; /* offsets; stored: the first still held */
+	uint64_t bytes;
+	uint32_t segments;
+	uint32_t epoch_election, epoch_incarnation;
+};
+int mq_topic_create(struct mq *mq, const char *topic, uint32_t partitions, const struct mq_pair *set, size_t n_set,
+                    bool dry_run);
+int mq_topic_delete(struct mq *mq, const char *topic, bool force, bool dry_run);
+int mq_topic_set(struct mq *mq, const char *topic, const struct mq_pair *set, size_t n_set, bool dry_run);
+/* Move the log start: up to `offset` (an offset, "end", "-N", "@TIME") in one partition or (-1) in all. */
+int mq_topic_purge(struct mq *mq, const char *topic, int64_t partition, const char *offset, bool force, bool dry_run,
+                   uint64_t *ret_records);
+/* fn returns 0 to go on, anything else to end (and that is returned). */
+int mq_topic_list(struct mq *mq, int (*fn)(void *arg, const struct mq_topic_info *t), void *arg);
+int mq_topic_show(struct mq *mq, const char *topic, struct mq_topic_info *ret);
+int mq_topic_partitions(struct mq *mq, const char *topic, int (*fn)(void *arg, const struct mq_partition_info *p),
+                        void *arg);
+int mq_topic_conf(struct mq *mq, const char *topic, int (*fn)(void *arg, const char *key, const char *value, bool is_default),
+                  void *arg);
+
+/* ---- publishing ---- */
+enum mq_input_form {
+	MQ_IN_LINES,     /* records end in the delimiter, "\n" by default */
+	MQ_IN_ONE,       /* each input is one record */
+	MQ_IN_JSON,      /* one object a line */
+	MQ_IN_FRAMES,
+};
+struct mq_confirmation {
+	const char *topic;
+	uint32_t partition;
+	uint64_t offset;    /* of the first */
+	uint64_t count;     /* consecutive records in input order */
+	bool skipped;       /* already held: a duplicate of a named producer */
+	const char *why;    /* not NULL: not stored, and why */
+};
+struct mq_publish_request {
+	const char *topic;
+	int64_t partition;             /* -1: by key, else round robin */
+	const char *const *messages;   /* -m */
+	size_t n_messages;
+	const char *const *files;      /* "-": in_fd */
+	size_t n_files;                /* neither messages nor files: in_fd */
+	int in_fd;
+	enum mq_input_form form;       /* of in_fd */
+	enum mq_input_form file_form;  /* of files: one record a file, or lines with -l */
+	const char *delimiter;         /* NULL: "\n" */
+	size_t delimiter_len;
+	const char *key_delimiter;     /* -K: splits key from payload; NULL: none */
+	const char *key;               /* NULL: none; for every record */
+	const struct mq_pair *headers;
+	size_t n_headers;
+	const char *tag, *id;
+	uint32_t id_field;             /* 0: none; 1…: which field is the id */
+	const char *id_delimiter;      /* NULL: blanks */
+	enum mq_ack_level ack;
+	const char *producer;          /* NULL: none */
+	uint64_t seq;                  /* 0: go on after the last stored */
+	int64_t ttl_ns;                /* 0: the topic's */
+	double rate;                   /* records a second; 0: as fast as it goes */
+	int64_t timeout_ns;            /* for space and locks; -1: for ever */
+	bool dry_run;
+	void (*confirm)(void *arg, const struct mq_confirmation *c); /* NULL: none; called in input order, when true */
+	void *confirm_arg;
+};
+#define MQ_PUBLISH_REQUEST_INIT {.partition = -1, .in_fd = 0, .file_form = MQ_IN_ONE, .ack = MQ_ACK_LEVEL_DEFAULT, .timeout_ns = -1}
+struct mq_publish_report {
+	uint64_t records, bytes, batches, skipped;
+};
+int mq_publish(struct mq *mq, const struct mq_publish_request *req, struct mq_publish_report *ret);
+
+/* ---- consuming ---- */
+enum mq_output_form { MQ_OUT_LINES, MQ_OUT_JSON, MQ_OUT_FRAMES, MQ_OUT_FORMAT, MQ_OUT_POSITIONS /* --manual */ };
+enum mq_handler_kind { MQ_HANDLER_NONE, MQ_HANDLER_RECORD, MQ_HANDLER_BATCH, MQ_HANDLER_COPROC };
+enum mq_order { MQ_ORDER_PARTITION, MQ_ORDER_KEY, MQ_ORDER_NONE };
+struct mq_consume_request {
+	const char *const *topics;     /* operands without offsets */
+	size_t n_topics;
+	const int64_t *partitions;     /* one a topic; -1: all */
+	const char *range;             /* START..END, one position, or NULL: from the beginning, or the group's place */
+	const char *group;             /* NULL: none */
+	uint64_t count;                /* 0: all */
+	bool follow;
+	bool wait_topic;               /* with follow: a topic not yet there is waited for */
+	int64_t until_idle_ns;         /* 0: never */
+	int64_t timeout_ns;            /* manual: for the last acknowledgements; locks */
+	/* filters: all must hold */
+	const char *key, *id, *tag;    /* tag: "a || b" */
+	const char *where;             /* --where expression */
+	const struct mq_pair *headers;
+	size_t n_headers;
+	double rate;
+	/* output */
+	int out_fd;
+	enum mq_output_form form;
+	const char *format;            /* kcat's letters */
+	const char *delimiter;         /* NULL: "\n" */
+	size_t delimiter_len;
+	const char *key_delimiter;     /* NULL: keys are not printed */
+	bool visible_control;          /* escape control bytes as cat -v does */
+	/* handlers */
+	enum mq_handler_kind handler;
+	char *const *argv;             /* ends in NULL */
+	char *const *envp;             /* the handler's environment before MQ_… is added */
+	uint32_t batch;                /* records on one stdin */
+	uint32_t jobs;                 /* handlers at once; 0 and 1: one */
+	enum mq_order order;
+	int64_t time_limit_ns;         /* 0: none */
+	uint32_t prefetch;             /* records given out at once at most; 0: as jobs asks */
+	bool commit_before;            /* at most once */
+	bool share, once;
+	const char *to;                /* a topic: the output is published there with the position */
+	bool dry_run;
+};
+#define MQ_CONSUME_REQUEST_INIT {.out_fd = 1, .timeout_ns = -1}
+struct mq_consume_report {
+	uint64_t records, bytes, skipped_filter, skipped_expired;
+	uint64_t done, failed, rejected, released; /* of handlers */
+	uint64_t damage, damage_records;           /* places passed, offsets lost in them */
+	bool reader_gone;                          /* EPIPE: the other end had enough */
+};
+int mq_consume(struct mq *mq, const struct mq_consume_request *req, struct mq_consume_report *ret);
+
+/* ---- groups ---- */
+struct mq_group_info {
+	const char *group, *topic;
+	uint32_t partition;
+	uint64_t committed, end, lag, lost;
+	bool has_committed;
+	bool owned;            /* a member holds the partition */
+	int64_t owner_pid;     /* -1: unknown */
+	const char *member;    /* name, or NULL */
+	uint64_t acked_above;  /* acknowledged beyond the committed offset */
+	bool handler_left;     /* a descendant of a killed consumer holds on */
+};
+/* topic NULL: all topics of the group; group NULL: all groups (one call per group and topic, partition 0 only). */
+int mq_group_list(struct mq *mq, int (*fn)(void *arg, const char *group), void *arg);
+int mq_group_show(struct mq *mq, const char *group, const char *topic,
+                  int (*fn)(void *arg, const struct mq_group_info *g), void *arg);
+struct mq_seek_move {
+	uint32_t partition;
+	uint64_t before, after;
+	bool had_before;
+};
+int mq_group_seek(struct mq *mq, const char *group, const char *topic, int64_t partition, const char *to, bool force,
+                  bool dry_run, int (*fn)(void *arg, const struct mq_seek_move *m), void *arg);
+/* Positions, one a line, from in_fd, as mq_consume printed them with MQ_OUT_POSITIONS. */
+int mq_group_commit(struct mq *mq, const char *group, int in_fd, uint64_t *ret_count);
+int mq_group_delete(struct mq *mq, const char *group, const char *topic, bool force, bool dry_run);
+
+/* ---- checking ---- */
+enum mq_finding_kind {
+	MQ_FINDING_DAMAGE,   /* acknowledged bytes that do not verify */
+	MQ_FINDING_TORN,     /* an end nobody was promised */
+	MQ_FINDING_DEAD,     /* a file that is not in the log */
+	MQ_FINDING_CACHE,    /* index, state, producers: stale or bad; can be made anew */
+	MQ_FINDING_CONFIG,   /* a configuration file or a commit that does not hold */
+	MQ_FINDING_LOST,     /* a control batch or a header says that offsets were lost here */
+};
+struct mq_finding {
+	enum mq_finding_kind kind;
+	const char *what;       /* path relative to the spool */
+	uint64_t position;      /* byte in it */
+	uint64_t length;        /* bytes */
+	uint64_t offset_from, offset_to; /* offsets concerned, to excluded; both 0 when none */
+	bool mended;
+	const char *text;
+};
+struct mq_check_request {
+	const char *topic;      /* NULL: the spool */
+	int64_t partition;      /* -1: all */
+	bool mend;
+	bool dry_run;
+	int (*found)(void *arg, const struct mq_finding *f);
+	void (*progress)(void *arg, uint64_t bytes_done, uint64_t bytes_all);
+	void *arg;
+};
+struct mq_check_report {
+	uint64_t topics, partitions, segments, batches, records, bytes;
+	uint64_t damage, torn, dead, cache, config, lost, mended;
+};
+/* 0 also when something was found: the report tells; MQ_EXIT_DAMAGE is the tool's to say. */
+int mq_check(struct mq *mq, const struct mq_check_request *req, struct mq_check_report *ret);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
