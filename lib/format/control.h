@@ -20,6 +20,7 @@ struct mq_producer {
 	char name[201];       /* terminated */
 };
 
+/* 0 or -ENOMEM, the body unchanged. */
 int mq_producer_append(struct mq_buf *body, const struct mq_producer *p);
 /* 1 and an entry, 0 at the end, MQ_EDAMAGE. */
 int mq_producer_next(const uint8_t **at, const uint8_t *end, struct mq_producer *ret);
@@ -30,6 +31,14 @@ struct mq_gap {
 };
 enum { MQ_GAP_LEN = 20 };
 void mq_gap_encode(const struct mq_gap *g, uint8_t ret_bytes[MQ_GAP_LEN]);
-int mq_gap_decode(const uint8_t *bytes, uint32_t len, struct mq_gap *ret);
+int mq_gap_decode(const uint8_t *bytes, uint32_t len, struct mq_gap *ret); /* 0, MQ_EDAMAGE */
+
+struct mq_generation {
+	uint32_t number;
+	uint32_t partitions_before, partitions_after;
+};
+enum { MQ_GENERATION_LEN = 12 };
+void mq_generation_encode(const struct mq_generation *g, uint8_t ret_bytes[MQ_GENERATION_LEN]);
+int mq_generation_decode(const uint8_t *bytes, uint32_t len, struct mq_generation *ret);
 
 #endif

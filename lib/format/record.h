@@ -61,6 +61,8 @@ struct mq_records {
 	int64_t max_time_us;    /* greatest time_us given; 0 when none was */
 	uint64_t payload_bytes; /* so far */
 	uint64_t body_bytes;    /* what finish would give now, at most */
+	uint64_t area_bytes;    /* of keys, headers, ids, tags, groups, so far */
+	uint32_t row_bytes;     /* of a record in the columns there are */
 	struct mq_buf payloads, lengths, keys, key_lens, headers, header_lens, times, ids, id_lens, tags,
 	    tag_lens, attempts, offsets, sequences, expiry, groups, group_lens, out;
 };
@@ -69,7 +71,8 @@ void mq_records_init(struct mq_records *b);
 void mq_records_clear(struct mq_records *b);
 void mq_records_release(struct mq_records *b);
 
-/* -ENOMEM or 0.  A column that appears first with this record is filled up for those before.  Must cost
+/* 0; -ENOMEM; MQ_EINPUT where the body would pass MQ_BATCH_BODY_MAX.  After a failure nothing is added.
+ * A column that appears first with this record is filled up for those before.  Must cost
  * well under 50 ns for a record with a key and a payload of 100 bytes. */
 int mq_records_add(struct mq_records *b, const struct mq_rec *r);
 
@@ -77,8 +80,12 @@ int mq_records_add(struct mq_records *b, const struct mq_rec *r);
  * The body.  base_time_us fills in times that were 0; base_offset and last_sequence are what the
  * offset and sequence columns are relative to (ignored without them: set b->columns |=
  * MQ_COL_OFFSETS / MQ_COL_SEQUENCES before the first add to keep them).  The bytes stay valid until
- * the next call on b.  Where no record needs more than its payload, and no payload holds a newline,
- * ret_kind is lines and the bytes are just lines.
+ * the next call on b.  A column that would say what is so without it (times all base_time_us, offsets
+ * base, base+1, …) is left out.  Where no record needs more than its payload, and no payload holds a
+ * newline, ret_kind is lines and the bytes are just lines.
+ *
+ * b holds at least one record.  -ENOMEM; MQ_EINPUT where an offset or a sequence lies out of reach of
+ * what it is relative to, or offsets do not rise.
  */
 int mq_records_finish(struct mq_records *b, int64_t base_time_us, uint64_t base_offset,
                       uint64_t last_sequence, enum mq_batch_kind *ret_kind, const uint8_t **ret_bytes,
@@ -91,20 +98,21 @@ struct mq_walk {
 	    *tags, *attempts, *offsets, *sequences, *expiry, *group_lens, *groups;
 	uint32_t columns;
 	uint32_t index; /* of the record that comes next */
-	const uint8_t *end_of[5]; /* of the byte areas: keys, headers, ids, tags, groups */
 };
 
-/* body: raw_len bytes, decompressed.  Every length is checked against the body before use:
- * MQ_EDAMAGE where one leads outside, MQ_ECONFIG for an unknown column. */
+/* batch: as decoded; it and the body must outlive the walk.  body: raw_len bytes, decompressed.  All lengths of
+ * records are checked here, so that every step after this is cheap; of lines, each step checks its own.
+ * MQ_EDAMAGE where one leads outside, MQ_ECONFIG for an unknown column.  A control batch has no records. */
 int mq_walk_init(struct mq_walk *w, const struct mq_batch *batch, const uint8_t *body, struct mq_err *err);
 
 /* 1 and a record; 0 at the end; MQ_EDAMAGE where the body contradicts itself. */
 int mq_walk_next(struct mq_walk *w, struct mq_rec *ret);
 
-/* Pass over records whose offset is below `offset`; fast for lines (memchr or vectors). */
+/* Pass over records whose offset is below `offset`; fast for lines (vectors).  0 or MQ_EDAMAGE. */
 int mq_walk_skip(struct mq_walk *w, uint64_t offset);
 
-/* Headers: append one to a blob; step through one (1, 0 at the end, MQ_EDAMAGE). */
+/* Headers: append one to a blob (0, -ENOMEM, MQ_EINPUT for a name above 65,535 bytes); step through one
+ * (1, 0 at the end, MQ_EDAMAGE). */
 int mq_header_append(struct mq_buf *blob, const char *name, size_t name_len, const char *value, size_t value_len);
 struct mq_header_view {
 	const char *name, *value;
