@@ -31,7 +31,9 @@
 extern "C" {
 #endif
 
-#define MQ_VERSION "0.1.0"
+#ifndef MQ_VERSION
+#define MQ_VERSION "0.1"
+#endif
 
 /* Exit statuses, the same for every tool. */
 enum mq_exit {
@@ -97,6 +99,7 @@ struct mq_partition_info {
 	uint32_t segments;
 	uint32_t epoch_election, epoch_incarnation;
 };
+/* partitions 0: the spool's default. */
 int mq_topic_create(struct mq *mq, const char *topic, uint32_t partitions, const struct mq_pair *set, size_t n_set,
                     bool dry_run);
 int mq_topic_delete(struct mq *mq, const char *topic, bool force, bool dry_run);
@@ -125,6 +128,7 @@ struct mq_confirmation {
 	uint64_t offset;    /* of the first */
 	uint64_t count;     /* consecutive records in input order */
 	bool skipped;       /* already held: a duplicate of a named producer */
+	bool more;          /* another call follows at once: what is printed may wait for it */
 	const char *why;    /* not NULL: not stored, and why */
 };
 struct mq_publish_request {

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* mq-consume: from topics to stdout or to handlers, alone or in a group. */
+#include "cli.h"
+
+#include <string.h>
+#include <unistd.h>
+
+struct args {
+	struct cli cli;
+	struct mq_consume_request req;
+	struct cli_pairs headers;
+	struct cli_bytes delimiter, key_delimiter;
+	int64_t partition;
+	int commit, order;
+	bool json, frame, null, raw, manual, coproc, fail_empty;
+};
+#define AT(member) offsetof(struct args, member)
+
+enum { COMMIT_AFTER, COMMIT_BEFORE };
+static const int64_t manual_timeout_ns = 30 * INT64_C(1000000000); /* for the last acknowledgements */
+
+static const struct cli_option options[] = {
+	{0, "Which records", NULL, NULL, CLI_HEADING, 0, NULL, 0},
+	{'o', "offset", "RANGE", "START or START..END, END excluded; each an offset, beginning, end, stored, -N (from the end) "
+	 "or @TIME (@-1h, @2026-01-31T12:00:00Z)", CLI_TEXT, AT(req.range), NULL, 0},
+	{'p', "partition", "N", "this partition only", CLI_PARTITION, AT(partition), NULL, 0},
+	{'n', "count", "N", "at most N records, then end", CLI_COUNT, AT(req.count), NULL, 0},
+	{'f', "follow", NULL, "go on at the end: wait for new records, and for a topic that is not there yet", CLI_FLAG,
+	 AT(req.follow), NULL, 0},
+	{'e', "exit", NULL, "end at the end as it was at the start: the default, accepted for kcat's sake", CLI_ACCEPTED, 0, NULL, 0},
+	{0, "until-idle", "TIME", "with -f: end when nothing came for so long", CLI_DURATION, AT(req.until_idle_ns), NULL, 0},
+	{0, "fail-empty", NULL, "exit 1 when there was no record", CLI_FLAG, AT(fail_empty), NULL, 0},
+	{'k', "key", "KEY", "only with this key", CLI_TEXT, AT(req.key), NULL, 0},
+	{'H', "header", "N=V", "only with this header; may be given again, all must hold", CLI_PAIRS, AT(headers), NULL, 0},
+	{'T', "tag", "TAGS", "only with this tag, or one of several: 'paid || refunded'", CLI_TEXT, AT(req.tag), NULL, 0},
+	{0, "id", "ID", "only with this message id", CLI_TEXT, AT(req.id), NULL, 0},
+	{0, "where", "EXPR", "only where it holds for the headers: 'amount > 10'", CLI_TEXT, AT(req.where), NULL, 0},
+	{0, "rate", "N/s", "at most so many: 500/s 10/m", CLI_RATE, AT(req.rate), NULL, 0},
+
+	{0, "How they are printed", NULL, NULL, CLI_HEADING, 0, NULL, 0},
+	{'D', "delimiter", "S", "each payload ends in S instead of a newline; one that holds S is refused", CLI_BYTES,
+	 AT(delimiter), NULL, 0},
+	{'0', "null", NULL, "each payload ends in a NUL byte", CLI_FLAG, AT(null), NULL, 0},
+	{'K', "key-delimiter", "S", "print KEY S PAYLOAD", CLI_BYTES, AT(key_delimiter), NULL, 0},
+	{'J', "json", NULL, "a JSON object a line", CLI_FLAG, AT(json), NULL, 0},
+	{0, "frame", NULL, "frames, for mq-publish --frame: any bytes, nothing lost", CLI_FLAG, AT(frame), NULL, 0},
+	{0, "format", "FORMAT", "as kcat -f: %t topic %p partition %o offset %k key %s payload %S its length %K the key's length "
+	 "%T time %h headers; \\n \\t", CLI_TEXT, AT(req.format), NULL, 0},
+	{0, "raw", NULL, "on a terminal, do not make control bytes visible", CLI_FLAG, AT(raw), NULL, 0},
+
+	{0, "Keeping the place", NULL, NULL, CLI_HEADING, 0, NULL, 0},
+	{'g', "group", "GROUP", "read as a member of the group: each record goes to one member, and the group's place is kept",
+	 CLI_TEXT, AT(req.group), "group", 0},
+	{0, "manual", NULL, "print POSITION TAB PAYLOAD; done is what mq-group commit is told", CLI_FLAG, AT(manual), NULL, 0},
+	{0, "commit", "WHEN", "after (the default: at least once) or before (at most once) the work", CLI_CHOICE, AT(commit),
+	 "after before", 0},
+
+	{0, "A handler: -- COMMAND [ARGUMENT ...], run without a shell, payload on its stdin", NULL, NULL, CLI_HEADING, 0, NULL, 0},
+	{0, "batch", "N", "up to N records on one handler's stdin", CLI_COUNT32, AT(req.batch), NULL, 0},
+	{0, "coproc", NULL, "keep one handler: a record in, a line of answer out", CLI_FLAG, AT(coproc), NULL, 0},
+	{'j', "jobs", "N", "so many handlers at once", CLI_COUNT32, AT(req.jobs), NULL, 0},
+	{0, "order", "AMONG", "what stays in order among them: partition (the default), key, or none", CLI_CHOICE, AT(order),
+	 "partition key none", 0},
+	{0, "time-limit", "TIME", "a handler that takes longer is killed and has failed", CLI_DURATION, AT(req.time_limit_ns), NULL, 0},
+	{0, "prefetch", "N", "at most N records given out at once", CLI_COUNT32, AT(req.prefetch), NULL, 0},
+	{0},
+};
+
+static const struct cli_tool tool = {
+	.name = "mq-consume",
+	.usage = (const char *const[]){"[OPTION ...] TOPIC[:PARTITION[:OFFSET]] ...",
+	                               "[OPTION ...] -g GROUP TOPIC ... -- COMMAND [ARGUMENT ...]", NULL},
+	.purpose = "Read records: print what there is and end, as cat does; with -f go on, as tail -f does; with -g keep the place "
+	           "for the next run; with a command behind -- run it for each record, which is done when the command exits 0.",
+	.options = options,
+	.examples = (const char *const[]){
+		"mq-consume orders                     # all there is; takes nothing away",
+		"mq-consume -f -o end orders           # only what comes from now on",
+		"mq-consume -g billing orders -- ./bill # each record once, on the handler's stdin",
+		"mq-consume -o @-1h -T 'paid || refunded' --json orders",
+		NULL},
+	.operands = "topic",
+	.takes_command = true,
+	.quiet_pipe = true,
+	.library_writes = true,
+};
+
+static int check_forms(struct args *a)
+{
+	struct cli *cli = &a->cli;
+	bool delimited = a->delimiter.data || a->null;
+
+	if (a->json + a->frame + a->manual + (a->req.format != NULL) > 1)
+		return cli_usage(cli, "--json, --frame, --format and --manual exclude each other");
+	if ((a->json || a->frame || a->req.format) && (delimited || a->key_delimiter.data))
+		return cli_usage(cli, "delimiters do not go with --json, --frame or --format");
+	if (a->delimiter.data && a->null)
+		return cli_usage(cli, "-D and -0 exclude each other");
+	if (a->key_delimiter.data && strlen(a->key_delimiter.data) != a->key_delimiter.len)
+		return cli_usage(cli, "-K cannot hold a NUL byte");
+	if (cli_given(cli, "until-idle") && !a->req.follow)
+		return cli_usage(cli, "--until-idle ends a run that follows: -f is missing");
+	return 0;
+}
+
+static int check_handling(struct args *a)
+{
+	struct cli *cli = &a->cli;
+	static const char *const handling[] = {"batch", "coproc", "jobs", "order", "time-limit", "prefetch"};
+
+	if (cli->command && !cli->command[0])
+		return cli_usage(cli, "a command is wanted after --");
+	for (size_t i = 0; !cli->command && i < sizeof handling / sizeof *handling; i++)
+		if (cli_given(cli, handling[i]))
+			return cli_usage(cli, "--%s is about handlers: -- COMMAND is missing", handling[i]);
+	if (a->coproc && a->req.batch)
+		return cli_usage(cli, "--coproc and --batch exclude each other");
+	if (a->manual && cli->command)
+		return cli_usage(cli, "--manual prints positions; with a handler its exit status tells what is done");
+	if (!a->req.group && (a->manual || cli_given(cli, "commit")))
+		return cli_usage(cli, "--%s is about a group's place: -g GROUP is missing", a->manual ? "manual" : "commit");
+	return 0;
+}
+
+/* The topics and partitions of -t and of the operands, and the range of an operand's offset. */
+static int take_operands(struct args *a)
+{
+	struct cli *cli = &a->cli;
+	size_t n = cli->n_operands + (cli->topic != NULL);
+	const char **topics = cli_keep(cli, (n + 1) * sizeof *topics), *offset = NULL;
+	int64_t *partitions = cli_keep(cli, (n + 1) * sizeof *partitions);
+
+	if (!topics || !partitions)
+		return MQ_EXIT_IO;
+	if (n == 0)
+		return cli_usage(cli, "which topic?");
+	for (size_t i = 0; i < n; i++) {
+		struct mq_operand operand;
+		const char *text = i < cli->n_operands ? cli->operands[i] : cli->topic;
+		char *copy = cli_keep(cli, 2 * strlen(text) + 2);
+
+		if (!copy)
+			return MQ_EXIT_IO;
+		if (mq_parse_operand(cli->mq, text, &operand) < 0)
+			return cli_fail(cli);
+		topics[i] = strcpy(copy, operand.topic);
+		partitions[i] = operand.partition;
+		if (operand.offset && (cli_given(cli, "offset") || n > 1))
+			return cli_usage(cli, "%s: one offset, of one topic, is wanted (-o RANGE holds for all)", text);
+		if (operand.offset)
+			offset = strcpy(copy + strlen(copy) + 1, operand.offset);
+		if (cli_given(cli, "partition") && operand.partition >= 0)
+			return cli_usage(cli, "%s: the partition is given twice", text);
+		if (cli_given(cli, "partition"))
+			partitions[i] = a->partition;
+	}
+	a->req.topics = topics;
+	a->req.partitions = partitions;
+	a->req.n_topics = n;
+	if (offset)
+		a->req.range = offset;
+	return 0;
+}
+
+static void fill_request(struct args *a)
+{
+	struct mq_consume_request *r = &a->req;
+
+	r->wait_topic = r->follow;
+	r->timeout_ns = a->manual && !cli_given(&a->cli, "timeout") ? manual_timeout_ns : a->cli.timeout_ns;
+	r->headers = a->headers.v;
+	r->n_headers = a->headers.n;
+	r->form = a->json ? MQ_OUT_JSON : a->frame ? MQ_OUT_FRAMES : a->manual ? MQ_OUT_POSITIONS :
+	          r->format ? MQ_OUT_FORMAT : MQ_OUT_LINES;
+	r->delimiter = a->null ? "" : a->delimiter.data;
+	r->delimiter_len = a->null ? 1 : a->delimiter.len;
+	r->key_delimiter = a->key_delimiter.data;
+	r->commit_before = a->commit == COMMIT_BEFORE;
+	r->order = (enum mq_order)a->order;
+	if (a->cli.command) {
+		r->handler = a->coproc ? MQ_HANDLER_COPROC : r->batch ? MQ_HANDLER_BATCH : MQ_HANDLER_RECORD;
+		r->argv = a->cli.command;
+		r->envp = environ;
+	} else {
+		r->visible_control = !a->raw && isatty(STDOUT_FILENO);
+	}
+}
+
+/* What counts, the gravest first: a failure, damage that was stepped around, nothing there. */
+static int report_status(struct args *a, int status, const struct mq_consume_report *report)
+{
+	struct cli *cli = &a->cli;
+
+	if (report->damage)
+		cli_say(cli, "%llu damaged places passed, %llu records lost in them (mq-check tells where)",
+		        (unsigned long long)report->damage, (unsigned long long)report->damage_records);
+	if (cli->verbose)
+		cli_say(cli, "%llu records, %llu bytes; %llu not selected, %llu expired", (unsigned long long)report->records,
+		        (unsigned long long)report->bytes, (unsigned long long)report->skipped_filter,
+		        (unsigned long long)report->skipped_expired);
+	if (cli->verbose && cli->command)
+		cli_say(cli, "handlers: %llu done, %llu failed, %llu rejected, %llu released", (unsigned long long)report->done,
+		        (unsigned long long)report->failed, (unsigned long long)report->rejected,
+		        (unsigned long long)report->released);
+	if (status)
+		return status;
+	if (report->damage)
+		return MQ_EXIT_DAMAGE;
+	return a->fail_empty && report->records == 0 ? MQ_EXIT_NOTHING : MQ_EXIT_DONE;
+}
+
+static int run(struct args *a)
+{
+	struct mq_consume_report report = {0};
+	int status = check_forms(a);
+
+	if (!status)
+		status = check_handling(a);
+	if (!status)
+		status = take_operands(a);
+	if (status)
+		return status;
+	fill_request(a);
+	/* Whoever waits for a topic waits for its spool, too. */
+	status = cli_open(&a->cli, a->req.wait_topic ? MQ_OPEN_CREATE : 0);
+	if (status)
+		return status;
+	if (mq_consume(a->cli.mq, &a->req, &report) < 0)
+		status = cli_fail(&a->cli);
+	return report_status(a, status, &report);
+}
+
+int main(int argc, char **argv)
+{
+	struct args a = {.req = MQ_CONSUME_REQUEST_INIT};
+	int status = cli_start(&a.cli, &tool, argc, argv);
+
+	return cli_end(&a.cli, status == CLI_GO ? run(&a) : status);
+}
