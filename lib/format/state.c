@@ -76,6 +76,7 @@ void mq_tail_encode(const struct mq_tail *t, uint64_t seq, uint32_t block, uint8
 	mq_put_le64(to + 192, (uint64_t)t->segment_created_us);
 	mq_put_le64(to + 200, (uint64_t)t->max_time_us);
 	mq_put_le64(to + 208, t->producers_pos);
+	mq_put_le64(to + 216, t->strict_offset);
 	seal(to, seq, block);
 }
 
@@ -99,6 +100,7 @@ uint64_t mq_tail_decode(const uint8_t bytes[MQ_SLOT_LEN], uint32_t block, struct
 	    .segment_created_us = (int64_t)mq_get_le64(bytes + 192),
 	    .max_time_us = (int64_t)mq_get_le64(bytes + 200),
 	    .producers_pos = mq_get_le64(bytes + 208),
+	    .strict_offset = mq_get_le64(bytes + 216),
 	};
 	memcpy(ret->segment.b, bytes + 16, 16);
 	memcpy(ret->boot_id, bytes + 88, 16);

@@ -22,7 +22,7 @@ enum {
 	MQ_STATE_MOUNTS = 8,
 };
 
-enum { MQ_TAIL_ROLLING = 1, MQ_TAIL_GONE = 2 };
+enum { MQ_TAIL_ROLLING = 1, MQ_TAIL_GONE = 2, MQ_TAIL_PRODUCERS = 4 };
 
 struct mq_tail {
 	uint32_t flags;
@@ -42,6 +42,7 @@ struct mq_tail {
 	int64_t segment_created_us;
 	int64_t max_time_us;
 	uint64_t producers_pos;
+	uint64_t strict_offset;    /* offset at strict_start */
 };
 
 struct mq_mark {

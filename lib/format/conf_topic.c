@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "format/conf_topic.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/conf.h"
+#include "base/parse.h"
+#include "format/conf_keys.h"
+
+#define AT(member) offsetof(struct mq_topic_conf, member)
+#define MS_MAX (INT64_MAX / 1000000) /* so that nanoseconds fit */
+
+enum { SEGMENT_BYTES_MIN = 4096, MESSAGE_BYTES_MAX = 1 << 30, DAY_MS = 86400000 };
+
+/* The order is that of the bits in `set` within one process only: nothing on disk depends on it. */
+static const struct mq_conf_key KEYS[] = {
+	{"retention.ms", MQ_CONF_MS, AT(retention_ms), -1, MS_MAX, -1, NULL},
+	{"retention.bytes", MQ_CONF_BYTES, AT(retention_bytes), -1, INT64_MAX, -1, NULL},
+	{"segment.bytes", MQ_CONF_BYTES, AT(segment_bytes), SEGMENT_BYTES_MIN, INT64_MAX / 2, 1 << 30, NULL},
+	{"segment.ms", MQ_CONF_MS, AT(segment_ms), 1, MS_MAX, 7ll * DAY_MS, NULL},
+	{"max.message.bytes", MQ_CONF_BYTES, AT(max_message_bytes), 1, MESSAGE_BYTES_MAX, 1 << 20, NULL},
+	{"compression.type", MQ_CONF_WORD, AT(compression), 0, 0, 0, "none|zstd"},
+	{"min.ack", MQ_CONF_WORD, AT(min_ack), 0, 0, 0, "none|written|durable"},
+	{"max.bytes", MQ_CONF_BYTES, AT(max_bytes), -1, INT64_MAX, -1, NULL},
+	{"max.messages", MQ_CONF_COUNT, AT(max_messages), -1, INT64_MAX, -1, NULL},
+	{"when.full", MQ_CONF_WORD, AT(when_full), 0, 0, 0, "block|fail|drop-oldest"},
+	{"cleanup.policy", MQ_CONF_WORD, AT(cleanup), 0, 0, 0, "delete|compact|compact,delete"},
+	{"ttl.ms", MQ_CONF_MS, AT(ttl_ms), -1, MS_MAX, -1, NULL},
+	{"min.insync.replicas", MQ_CONF_COUNT, AT(min_insync_replicas), 1, 100, 2, NULL},
+};
+enum { N_KEYS = sizeof KEYS / sizeof KEYS[0] };
+_Static_assert(N_KEYS <= 32, "a bit of `set` for each key");
+
+void mq_topic_conf_init(struct mq_topic_conf *c, const struct mq_topic_conf *defaults)
+{
+	memset(c, 0, sizeof *c);
+	for (size_t i = 0; i < N_KEYS; i++)
+		if (defaults)
+			*(int64_t *)(void *)((char *)c + KEYS[i].at) = mq_conf_key_value(&KEYS[i], defaults);
+		else
+			mq_conf_key_default(&KEYS[i], c);
+}
+
+void mq_topic_conf_release(struct mq_topic_conf *c)
+{
+	if (c)
+		mq_buf_release(&c->kept);
+}
+
+int mq_topic_conf_add_generation(struct mq_topic_conf *c, uint32_t number, uint32_t partitions, struct mq_err *err)
+{
+	const struct mq_topic_generation *last = c->n_generations ? &c->generations[c->n_generations - 1] : NULL;
+	if (partitions < 1 || partitions > MQ_PARTITIONS_MAX)
+		return mq_err_set(err, MQ_EUSAGE, "%" PRIu32 " partitions: must be 1 to %d", partitions,
+		                  MQ_PARTITIONS_MAX);
+	if (last && partitions <= last->partitions)
+		return mq_err_set(err, MQ_EUSAGE, "%" PRIu32 " partitions: there are %" PRIu32 ", and there can only be more",
+		                  partitions, last->partitions);
+	if (last && number <= last->number)
+		return mq_err_set(err, MQ_EUSAGE, "generation %" PRIu32 " comes after %" PRIu32, number, last->number);
+	if (c->n_generations == MQ_GENERATIONS_MAX)
+		return mq_err_set(err, MQ_EUSAGE, "the number of partitions was changed %d times: no more",
+		                  MQ_GENERATIONS_MAX);
+	c->generations[c->n_generations++] = (struct mq_topic_generation){number, partitions};
+	c->partitions = partitions;
+	return 0;
+}
+
+/* "0:4,1:8": number:partitions. */
+static int parse_generations(struct mq_topic_conf *c, const char *text, size_t len, struct mq_err *err)
+{
+	const char *end = text + len;
+	c->n_generations = 0;
+	for (;;) {
+		uint64_t number, partitions;
+		size_t used;
+		if (mq_to_u64_prefix(text, (size_t)(end - text), &number, &used) < 0 || number > UINT32_MAX)
+			break;
+		text += used;
+		if (text == end || *text++ != ':' ||
+		    mq_to_u64_prefix(text, (size_t)(end - text), &partitions, &used) < 0 || partitions > UINT32_MAX)
+			break;
+		text += used;
+		int rc = mq_topic_conf_add_generation(c, (uint32_t)number, (uint32_t)partitions, err);
+		if (rc < 0)
+			return rc;
+		if (text == end)
+			return 0;
+		if (*text++ != ',')
+			break;
+	}
+	return mq_err_set(err, MQ_EUSAGE, "generations: must be NUMBER:PARTITIONS,... with both rising");
+}
+
+/* What a parse saw beside the table's keys. */
+struct seen {
+	bool id;
+	uint64_t partitions; /* 0: not there */
+};
+
+static int parse_item(struct mq_topic_conf *c, const struct mq_conf_item *item, struct seen *seen, struct mq_err *err)
+{
+	const struct mq_conf_key *k = mq_conf_key_find(KEYS, N_KEYS, item->key, item->key_len);
+	if (k) {
+		c->set |= 1u << (k - KEYS);
+		return mq_conf_key_set(k, c, item->value, item->value_len, err);
+	}
+	if (mq_conf_key_is(item, "id")) {
+		seen->id = true;
+		if (mq_to_hex(item->value, item->value_len, c->id, sizeof c->id) < 0)
+			return mq_err_set(err, MQ_EUSAGE, "id: must be 32 hexadecimal digits");
+		return 0;
+	}
+	if (mq_conf_key_is(item, "generations"))
+		return parse_generations(c, item->value, item->value_len, err);
+	if (mq_conf_key_is(item, "partitions")) {
+		size_t used;
+		if (mq_to_u64_prefix(item->value, item->value_len, &seen->partitions, &used) < 0 ||
+		    used != item->value_len || seen->partitions < 1 || seen->partitions > MQ_PARTITIONS_MAX)
+			return mq_err_set(err, MQ_EUSAGE, "partitions: must be 1 to %d", MQ_PARTITIONS_MAX);
+		return 0;
+	}
+	int rc = mq_buf_add(&c->kept, item->line, item->line_len);
+	return rc < 0 ? rc : mq_buf_add_byte(&c->kept, '\n');
+}
+
+int mq_topic_conf_parse(struct mq_topic_conf *c, const char *text, size_t len, struct mq_err *err)
+{
+	struct mq_conf_scan s = MQ_CONF_SCAN(text, len);
+	struct mq_conf_item item;
+	struct seen seen = {false, 0};
+	int rc;
+	while ((rc = mq_conf_next(&s, &item, err)) > 0) {
+		rc = parse_item(c, &item, &seen, err);
+		if (rc == MQ_EUSAGE) { /* in a file it is the file that is wrong */
+			mq_err_prefix(err, "line %u", item.line_no);
+			if (err)
+				err->code = MQ_ECONFIG;
+			rc = MQ_ECONFIG;
+		}
+		if (rc < 0)
+			return rc;
+	}
+	if (rc < 0)
+		return rc;
+	if (!seen.id)
+		return mq_err_set(err, MQ_ECONFIG, "no id in it");
+	if (!seen.partitions && !c->n_generations)
+		return mq_err_set(err, MQ_ECONFIG, "no partitions in it");
+	if (!c->n_generations)
+		return mq_topic_conf_add_generation(c, 0, (uint32_t)seen.partitions, err);
+	if (seen.partitions && seen.partitions != c->partitions)
+		return mq_err_set(err, MQ_ECONFIG, "partitions=%" PRIu64 " but the last of generations has %" PRIu32,
+		                  seen.partitions, c->partitions);
+	return 0;
+}
+
+static int set_key(struct mq_topic_conf *c, const char *key, size_t key_len, const char *value, struct mq_err *err)
+{
+	const struct mq_conf_key *k = mq_conf_key_find(KEYS, N_KEYS, key, key_len);
+	if (k) {
+		int rc = mq_conf_key_set(k, c, value, strlen(value), err);
+		if (rc == 0)
+			c->set |= 1u << (k - KEYS);
+		return rc;
+	}
+	static const char *const fixed[] = {"id", "partitions", "generations"};
+	for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
+		if (strlen(fixed[i]) == key_len && memcmp(key, fixed[i], key_len) == 0)
+			return mq_err_set(err, MQ_EUSAGE, "%s cannot be set", fixed[i]);
+	return mq_err_set(err, MQ_EUSAGE, "no such key: %.*s", (int)(key_len > 200 ? 200 : key_len), key);
+}
+
+bool mq_topic_conf_knows(const char *key, size_t len)
+{
+	return mq_conf_key_find(KEYS, N_KEYS, key, len);
+}
+
+int mq_topic_conf_set(struct mq_topic_conf *c, const char *key, const char *value, struct mq_err *err)
+{
+	return set_key(c, key, strlen(key), value, err);
+}
+
+int mq_topic_conf_set_pair(struct mq_topic_conf *c, const char *pair, struct mq_err *err)
+{
+	const char *equals = strchr(pair, '=');
+	if (!equals)
+		return mq_err_set(err, MQ_EUSAGE, "'%s' is not KEY=VALUE", pair);
+	return set_key(c, pair, (size_t)(equals - pair), equals + 1, err);
+}
+
+int mq_topic_conf_print(const struct mq_topic_conf *c, struct mq_buf *out)
+{
+	char id[33];
+	mq_hex(c->id, sizeof c->id, id);
+	int rc = mq_buf_printf(out, "id=%s\npartitions=%" PRIu32 "\ngenerations=", id, c->partitions);
+	for (uint32_t i = 0; rc == 0 && i < c->n_generations; i++)
+		rc = mq_buf_printf(out, "%s%" PRIu32 ":%" PRIu32, i ? "," : "", c->generations[i].number,
+		                   c->generations[i].partitions);
+	if (rc == 0)
+		rc = mq_buf_add_byte(out, '\n');
+	for (size_t i = 0; rc == 0 && i < N_KEYS; i++) {
+		if (!(c->set & 1u << i))
+			continue;
+		rc = mq_buf_printf(out, "%s=", KEYS[i].name);
+		if (rc == 0)
+			rc = mq_conf_key_print(&KEYS[i], c, out);
+		if (rc == 0)
+			rc = mq_buf_add_byte(out, '\n');
+	}
+	return rc < 0 ? rc : mq_buf_add(out, c->kept.p, c->kept.len);
+}
+
+int mq_topic_conf_at(const struct mq_topic_conf *c, size_t i, const char **ret_key, struct mq_buf *value,
+                     bool *ret_is_default)
+{
+	if (i >= N_KEYS)
+		return 0;
+	mq_buf_clear(value);
+	int rc = mq_conf_key_print(&KEYS[i], c, value);
+	if (rc == 0)
+		rc = mq_buf_add_byte(value, 0);
+	if (rc < 0)
+		return rc;
+	value->len--;
+	*ret_key = KEYS[i].name;
+	*ret_is_default = !(c->set & 1u << i);
+	return 1;
+}
