@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The test files: finding them, what they ask for, running one."""
+import glob
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+
+import proc
+from tap import FAILED, Result, parse
+
+DEFAULT_SECONDS = 300
+
+
+class Test:
+    """path: relative to the source tree.  argv: how to run it.  The rest is what it asks for."""
+
+    def __init__(self, src, path, argv):
+        self.path, self.argv = path, argv
+        self.alone, self.no_sanitize, self.seconds = False, False, DEFAULT_SECONDS
+        for word in _wishes(os.path.join(src, path)):
+            if word == 'alone':
+                self.alone = True
+            elif word == 'no-sanitize':
+                self.no_sanitize = True
+            elif re.match(r'timeout=\d+$', word):
+                self.seconds = int(word[8:])
+            else:
+                raise SystemExit('tests/run: %s: mq-test knows no "%s"' % (path, word))
+
+    def answers_to(self, name):
+        name = re.sub(r'^\./', '', name)
+        return ('/' + self.path).endswith('/' + name) or self.path in (name + '.c', name + '.bats')
+
+
+class Outcome:
+    """What running a test gave: its results, its whole output, how long it took."""
+
+    def __init__(self, results, output, seconds):
+        self.results, self.output, self.seconds = results, output, seconds
+
+
+def _wishes(path):
+    with open(path, encoding='utf-8', errors='replace') as lines:
+        for _, line in zip(range(5), lines):
+            found = re.search(r'mq-test:\s*([^*]*)', line)
+            if found:
+                yield from re.split(r'[\s,]+', found[1].strip())
+
+
+def find(src, build):
+    """Every test file that there is, for one build."""
+    tests = [Test(src, path + '.c', [os.path.join(build.directory, path)])
+             for path in build.unit_tests()]
+    tests.append(Test(src, 'tests/includes', [src + '/tests/includes']))
+    for path in sorted(glob.glob(src + '/tests/*/*.bats')):
+        tests.append(Test(src, os.path.relpath(path, src), ['bats', '--tap', path]))
+    for path in sorted(glob.glob(src + '/tests/*/*.t')):
+        tests.append(Test(src, os.path.relpath(path, src), [path]))
+    return tests
+
+
+def run(test, src, build):
+    """Run one test file in a directory of its own."""
+    directory = tempfile.mkdtemp(prefix='mq-test-')
+    os.chmod(directory, 0o755)
+    started = time.monotonic()
+    try:
+        results, output = _run_in(directory, test, src, build)
+    finally:
+        _remove(directory)
+    return Outcome(results, output, time.monotonic() - started)
+
+
+def _run_in(directory, test, src, build):
+    for name, mode in (('home', 0o755), ('tmp', 0o1777), ('reports', 0o1777)):
+        os.mkdir(os.path.join(directory, name))
+        os.chmod(os.path.join(directory, name), mode)
+    with open(directory + '/out', 'w+b') as out, open(directory + '/err', 'w+b') as err:
+        try:
+            status, timed_out, left = proc.run(
+                test.argv, directory + '/tmp', _environment(directory, src, build), test.seconds,
+                out, err)
+        except OSError as error:
+            return [Result(FAILED, 'starts: %s' % error)], ''
+        said, complained = (_text(file) for file in (out, err))
+    results = parse(said, 0 if timed_out else status)
+    if timed_out:
+        results.append(Result(FAILED, 'ends within %d s' % test.seconds))
+    output = said
+    if complained:
+        output += '# its stderr:\n' + complained
+    for line in left:
+        output += '# left running, killed: %s\n' % line
+    for path in sorted(glob.glob(directory + '/reports/*')):
+        with open(path, encoding='utf-8', errors='replace') as report:
+            output += report.read()
+        results.append(Result(FAILED, 'the sanitizers find nothing'))
+    return results, output
+
+
+def _text(file):
+    file.seek(0)
+    return file.read().decode(errors='replace')
+
+
+def _environment(directory, src, build):
+    env = {name: value for name, value in os.environ.items()
+           if not name.startswith(('MQ_', 'LC_', 'MAKE', 'MFLAGS'))}
+    report = directory + '/reports/report'
+    env.update({
+        'MQ_SRC': src,
+        'MQ_BUILD': build.directory,
+        'MQ_PASS': 'sanitize' if build.name == 'sanitize' else 'plain',
+        'PATH': '%s/bin:%s' % (build.directory, env.get('PATH', '/usr/bin:/bin')),
+        'HOME': directory + '/home',
+        'TMPDIR': directory + '/tmp',
+        'LC_ALL': 'C.UTF-8',
+        'TZ': 'UTC',
+        'CMOCKA_MESSAGE_OUTPUT': 'TAP',
+        # To files, so that a report counts even where the test does not look at stderr.
+        'ASAN_OPTIONS': 'abort_on_error=1:detect_leaks=1:log_path=' + report,
+        'UBSAN_OPTIONS': 'abort_on_error=1:print_stacktrace=1:log_path=' + report,
+    })
+    return env
+
+
+def _remove(directory):
+    """Remove a test's directory, and first what it may have left mounted there."""
+    with open('/proc/self/mounts', encoding='utf-8', errors='replace') as mounts:
+        points = [line.split()[1] for line in mounts]
+    for point in reversed(points):
+        if point.startswith(directory + '/'):
+            subprocess.run(['umount', '-l', point], check=False)
+    shutil.rmtree(directory, ignore_errors=True)
