@@ -131,12 +131,19 @@ extern const struct cli_option cli_common[];
 int cli_parse(struct cli *cli, int argc, char **argv);
 /* The nth option of a tool, its own first, then the common ones; NULL behind the last. */
 const struct cli_option *cli_option_at(const struct cli_tool *tool, size_t n);
-/* The word nearest to this one by edit distance, if any is near; words ends in NULL. */
+
+/* cli_near.c: the word nearest to this one by edit distance, if any is near; words ends in NULL. */
 const char *cli_nearest(const char *word, const char *const *words);
 
 /* cli_help.c */
 void cli_help(const struct cli_tool *tool);
 void cli_completion(const struct cli_tool *tool);
+
+/* For printf's %llu. */
+static inline unsigned long long llu(uint64_t n)
+{
+	return n;
+}
 
 /* cli_print.c: tables and JSON on stdout */
 enum { CLI_COLUMNS_MAX = 12 };

@@ -193,15 +193,15 @@ static int report_status(struct args *a, int status, const struct mq_consume_rep
 
 	if (report->damage)
 		cli_say(cli, "%llu damaged places passed, %llu records lost in them (mq-check tells where)",
-		        (unsigned long long)report->damage, (unsigned long long)report->damage_records);
+		        llu(report->damage), llu(report->damage_records));
 	if (cli->verbose)
-		cli_say(cli, "%llu records, %llu bytes; %llu not selected, %llu expired", (unsigned long long)report->records,
-		        (unsigned long long)report->bytes, (unsigned long long)report->skipped_filter,
-		        (unsigned long long)report->skipped_expired);
+		cli_say(cli, "%llu records, %llu bytes; %llu not selected, %llu expired", llu(report->records),
+		        llu(report->bytes), llu(report->skipped_filter),
+		        llu(report->skipped_expired));
 	if (cli->verbose && cli->command)
-		cli_say(cli, "handlers: %llu done, %llu failed, %llu rejected, %llu released", (unsigned long long)report->done,
-		        (unsigned long long)report->failed, (unsigned long long)report->rejected,
-		        (unsigned long long)report->released);
+		cli_say(cli, "handlers: %llu done, %llu failed, %llu rejected, %llu released", llu(report->done),
+		        llu(report->failed), llu(report->rejected),
+		        llu(report->released));
 	if (status)
 		return status;
 	if (report->damage)
@@ -225,7 +225,8 @@ static int run(struct args *a)
 	status = cli_open(&a->cli, a->req.wait_topic ? MQ_OPEN_CREATE : 0);
 	if (status)
 		return status;
-	if (mq_consume(a->cli.mq, &a->req, &report) < 0)
+	/* To the library a count of 0 means all; to a script that computed it, none. */
+	if (!(cli_given(&a->cli, "count") && a->req.count == 0) && mq_consume(a->cli.mq, &a->req, &report) < 0)
 		status = cli_fail(&a->cli);
 	return report_status(a, status, &report);
 }

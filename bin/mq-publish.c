@@ -80,7 +80,7 @@ static void print_confirmation(void *arg, const struct mq_confirmation *c)
 		else if (c->skipped)
 			puts("=\talready held");
 		else
-			printf("%s:%u:%llu\n", c->topic, (unsigned)c->partition, (unsigned long long)(c->offset + i));
+			printf("%s:%u:%llu\n", c->topic, (unsigned)c->partition, llu(c->offset + i));
 	}
 	if (!c->more)
 		fflush(stdout);
@@ -181,10 +181,10 @@ static int run(struct args *a)
 	if (mq_publish(cli->mq, &a->req, &report) < 0)
 		status = cli_fail(cli);
 	if (report.skipped)
-		cli_say(cli, "%llu records were held already and skipped", (unsigned long long)report.skipped);
+		cli_say(cli, "%llu records were held already and skipped", llu(report.skipped));
 	if (cli->verbose || a->req.dry_run)
-		cli_say(cli, "%llu records, %llu bytes, %llu batches%s", (unsigned long long)report.records,
-		        (unsigned long long)report.bytes, (unsigned long long)report.batches, a->req.dry_run ? " would be stored" : "");
+		cli_say(cli, "%llu records, %llu bytes, %llu batches%s", llu(report.records),
+		        llu(report.bytes), llu(report.batches), a->req.dry_run ? " would be stored" : "");
 	return status;
 }
 

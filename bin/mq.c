@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* mq: the front door.  `mq TOOL` runs mq-TOOL, its own directory's before the PATH's. */
+#include "cli.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct {
+	const char *name, *does;
+} tools[] = {
+	{"publish", "put records into a topic: lines, files, messages, JSON, frames"},
+	{"consume", "read a topic: print it, follow it, or run a command for each record"},
+	{"topic", "create, list, show, set, purge and delete topics"},
+	{"group", "list, show, seek, commit and delete consumer groups"},
+	{"check", "verify every byte of a spool; mend what can be mended"},
+	{"bench", "how fast it is here"},
+	{"help", "mq help TOOL: its manual page"},
+};
+enum { TOOLS = sizeof tools / sizeof *tools };
+
+static const char usage[] =
+	"usage: mq [-S DIR] TOOL [ARGUMENT ...]\n"
+	"       mq help [TOOL]\n"
+	"       mq --help | --version\n"
+	"\n"
+	"A message queue without a server: topics are files in a spool directory.\n"
+	"\n"
+	"Tools (mq TOOL --help tells more; mq TOOL is the same as mq-TOOL):\n";
+
+static const char tour[] =
+	"\n"
+	"A short tour; each line can be typed as it stands:\n"
+	"\n"
+	"  # Where the queue lives: a directory, made when it is needed.\n"
+	"  export MQ_SPOOL=$HOME/mq-tour\n"
+	"\n"
+	"  # A line is a record. When the command ends, they are safe against power loss.\n"
+	"  printf '%s\\n' one two three | mq publish orders\n"
+	"\n"
+	"  # Print them. Reading takes nothing away. (-f goes on, as tail -f; Ctrl-C ends it.)\n"
+	"  mq consume orders\n"
+	"\n"
+	"  # A group keeps its place: each record goes to the command's stdin and is done\n"
+	"  # when the command exits 0. The second time there is nothing left to do.\n"
+	"  mq consume -g billing orders -- sh -c 'read order; echo \"billed: $order\"'\n"
+	"  mq consume -g billing orders -- sh -c 'read order; echo \"billed: $order\"'\n"
+	"\n"
+	"  # One more, and the group is one behind.\n"
+	"  mq publish -m four orders\n"
+	"  mq group show -g billing\n"
+	"\n"
+	"  # Four partitions can be worked on at once; records of one key stay in order.\n"
+	"  mq topic create clicks --partitions 4\n"
+	"  mq publish -k anna -m 'page 7' clicks\n"
+	"\n"
+	"Several groups each get every record. Several members of one group share them;\n"
+	"when one dies, its partitions go to the others at once.\n"
+	"\n"
+	"More: man 7 mq\n";
+
+static int print_help(void)
+{
+	fputs(usage, stdout);
+	for (size_t i = 0; i < TOOLS; i++)
+		printf("  %-9s %s\n", tools[i].name, tools[i].does);
+	fputs(tour, stdout);
+	if (fflush(stdout) == 0 || errno == EPIPE)
+		return MQ_EXIT_DONE;
+	fprintf(stderr, "mq: standard output: %s\n", strerror(errno));
+	return MQ_EXIT_IO;
+}
+
+/* The directory of this program, with a slash; empty when the kernel does not tell. */
+static const char *own_directory(char path[PATH_MAX])
+{
+	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - 1);
+	char *slash;
+
+	path[n > 0 ? n : 0] = '\0';
+	slash = strrchr(path, '/');
+	if (slash)
+		slash[1] = '\0';
+	return path;
+}
+
+static int unknown(const char *word, const char *hint)
+{
+	const char *names[TOOLS + 1] = {NULL}, *near;
+	char visible[300];
+
+	for (size_t i = 0; i < TOOLS; i++)
+		names[i] = tools[i].name;
+	near = cli_nearest(word, names);
+	fprintf(stderr, "mq: %s: %s%s%s%s (mq --help lists the tools)\n", cli_visible(visible, sizeof visible, word), hint,
+	        near ? "; did you mean mq " : "", near ? near : "", near ? "?" : "");
+	return MQ_EXIT_USAGE;
+}
+
+static int run_tool(char **argv)
+{
+	char directory[PATH_MAX], path[2 * PATH_MAX], name[128];
+	const char *word = strncmp(argv[0], "mq-", 3) == 0 ? argv[0] + 3 : argv[0];
+
+	if (!*word || strchr(word, '/') || strlen(word) > 100)
+		return unknown(argv[0], "no such tool");
+	snprintf(name, sizeof name, "mq-%s", word);
+	snprintf(path, sizeof path, "%s%s", own_directory(directory), name);
+	argv[0] = name;
+	if (*directory)
+		execv(path, argv);
+	if (!*directory || errno == ENOENT)
+		execvp(name, argv);
+	if (errno == ENOENT)
+		return unknown(word, "no such tool");
+	fprintf(stderr, "mq: %s: %s\n", name, strerror(errno));
+	return MQ_EXIT_IO;
+}
+
+/* The page beside the programs, where they are run from where they were built; else the installed one. */
+static int run_man(const char *word)
+{
+	static const char *const pages[][2] = {{"mq", "7"}, {"spool", "5"}, {"mq-spool", "5"}};
+	char directory[PATH_MAX], path[2 * PATH_MAX], name[128];
+	const char *section = "1";
+
+	for (size_t i = 0; i < sizeof pages / sizeof *pages; i++)
+		if (strcmp(word, pages[i][0]) == 0)
+			section = pages[i][1];
+	if (strchr(word, '/') || strlen(word) > 100)
+		return unknown(word, "no such page");
+	snprintf(name, sizeof name, "%s%s", strncmp(word, "mq", 2) == 0 ? "" : "mq-", word);
+	snprintf(path, sizeof path, "%s../man/%s.%s", own_directory(directory), name, section);
+	if (*directory && access(path, R_OK) == 0)
+		execlp("man", "man", path, (char *)NULL);
+	else
+		execlp("man", "man", section, name, (char *)NULL);
+	fprintf(stderr, "mq: man: %s (mq %s --help tells the most of it)\n", strerror(errno), word);
+	return MQ_EXIT_CONFIG;
+}
+
+int main(int argc, char **argv)
+{
+	int i = 1;
+
+	if (i < argc && strncmp(argv[i], "-S", 2) == 0) {
+		const char *where = argv[i][2] ? argv[i] + 2 : argv[++i];
+		if (!where || setenv("MQ_SPOOL", where, 1) < 0) {
+			fprintf(stderr, "mq: -S needs the name of a directory\n");
+			return MQ_EXIT_USAGE;
+		}
+		i++;
+	}
+	if (i >= argc || strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+		return print_help();
+	if (strcmp(argv[i], "--version") == 0 || strcmp(argv[i], "-V") == 0)
+		return printf("mq %s\n", MQ_VERSION) < 0 || fflush(stdout) ? MQ_EXIT_IO : MQ_EXIT_DONE;
+	if (strcmp(argv[i], "help") == 0)
+		return i + 1 < argc ? run_man(argv[i + 1]) : print_help();
+	if (argv[i][0] == '-')
+		return unknown(argv[i], "unknown option");
+	return run_tool(argv + i);
+}
