@@ -74,6 +74,8 @@ def tell(test, build, outcome, tally):
         for result in outcome.results:
             if result.verdict == FAILED:
                 print('  => not ok: ' + result.name)
+    for line in outcome.left:
+        print('  left running, killed: ' + line)
     sys.stdout.flush()
 
 

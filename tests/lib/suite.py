@@ -36,10 +36,11 @@ class Test:
 
 
 class Outcome:
-    """What running a test gave: its results, its whole output, how long it took."""
+    """What running a test gave: its results, its whole output, the command lines of what it left
+    running, how long it took."""
 
-    def __init__(self, results, output, seconds):
-        self.results, self.output, self.seconds = results, output, seconds
+    def __init__(self, results, output, left, seconds):
+        self.results, self.output, self.left, self.seconds = results, output, left, seconds
 
 
 def _wishes(path):
@@ -68,10 +69,10 @@ def run(test, src, build):
     os.chmod(directory, 0o755)
     started = time.monotonic()
     try:
-        results, output = _run_in(directory, test, src, build)
+        results, output, left = _run_in(directory, test, src, build)
     finally:
         _remove(directory)
-    return Outcome(results, output, time.monotonic() - started)
+    return Outcome(results, output, left, time.monotonic() - started)
 
 
 def _run_in(directory, test, src, build):
@@ -84,7 +85,7 @@ def _run_in(directory, test, src, build):
                 test.argv, directory + '/tmp', _environment(directory, src, build), test.seconds,
                 out, err)
         except OSError as error:
-            return [Result(FAILED, 'starts: %s' % error)], ''
+            return [Result(FAILED, 'starts: %s' % error)], '', []
         said, complained = (_text(file) for file in (out, err))
     results = parse(said, 0 if timed_out else status)
     if timed_out:
@@ -92,13 +93,11 @@ def _run_in(directory, test, src, build):
     output = said
     if complained:
         output += '# its stderr:\n' + complained
-    for line in left:
-        output += '# left running, killed: %s\n' % line
     for path in sorted(glob.glob(directory + '/reports/*')):
         with open(path, encoding='utf-8', errors='replace') as report:
             output += report.read()
         results.append(Result(FAILED, 'the sanitizers find nothing'))
-    return results, output
+    return results, output, left
 
 
 def _text(file):
