@@ -157,6 +157,11 @@ int main(int argc, char **argv)
 		return print_help();
 	if (strcmp(argv[i], "--version") == 0 || strcmp(argv[i], "-V") == 0)
 		return printf("mq %s\n", MQ_VERSION) < 0 || fflush(stdout) ? MQ_EXIT_IO : MQ_EXIT_DONE;
+	if (strcmp(argv[i], "--completion") == 0) {
+		for (size_t t = 0; t < TOOLS; t++)
+			puts(tools[t].name);
+		return MQ_EXIT_DONE;
+	}
 	if (strcmp(argv[i], "help") == 0)
 		return i + 1 < argc ? run_man(argv[i + 1]) : print_help();
 	if (argv[i][0] == '-')
