@@ -146,7 +146,7 @@ static int real_socketpair(int ret_fd[2])
 	return real_int(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ret_fd));
 }
 
-static int real_sigmask(int how, const sigset_t *set, sigset_t *ret_old)
+static int real_signal_mask(int how, const sigset_t *set, sigset_t *ret_old)
 {
 	return -pthread_sigmask(how, set, ret_old);
 }
@@ -206,7 +206,7 @@ const struct mq_sys mq_sys_real = {
 	.pidfd = real_pidfd,
 	.pipe = real_pipe,
 	.socketpair = real_socketpair,
-	.sigmask = real_sigmask,
+	.signal_mask = real_signal_mask,
 	.signal_fd = real_signal_fd,
 	.poll = real_poll,
 	.watch_open = real_watch_open,

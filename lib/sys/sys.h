@@ -115,7 +115,7 @@ struct mq_sys {
 	int (*pidfd)(pid_t pid);                                               /* pidfd_open; readable at its end */
 	int (*pipe)(int ret_fd[2]);
 	int (*socketpair)(int ret_fd[2]);
-	int (*sigmask)(int how, const sigset_t *set, sigset_t *ret_old);
+	int (*signal_mask)(int how, const sigset_t *set, sigset_t *ret_old);
 	int (*signal_fd)(const sigset_t *set);                                 /* signalfd, non-blocking */
 	int (*poll)(struct pollfd *fds, unsigned n, int64_t timeout_ns);       /* ppoll; -1: for ever; may return -EINTR */
 
