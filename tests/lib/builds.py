@@ -35,7 +35,7 @@ class Build:
         return results + self._wrappers()
 
     def distcheck(self):
-        return self.step('make distcheck passes', ['make', '-j%d' % PROCESSORS, 'distcheck'])
+        return self.step('make distcheck passes', ['make', '-j%d' % PROCESSORS, 'VERBOSE=1', 'distcheck'])
 
     def unit_tests(self):
         with open(self._log('unit-tests'), 'w+', encoding='utf-8') as out:
