@@ -22,7 +22,7 @@ enum {
 	MQ_STATE_MOUNTS = 8,
 };
 
-enum { MQ_TAIL_ROLLING = 1, MQ_TAIL_GONE = 2, MQ_TAIL_PRODUCERS = 4 };
+enum { MQ_TAIL_ROLLING = 1, MQ_TAIL_GONE = 2, MQ_TAIL_PRODUCERS = 4, MQ_TAIL_UNSETTLED = 8 };
 
 struct mq_tail {
 	uint32_t flags;

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <string.h>
+
+#include "base/crc32c.h"
+#include "log/internal.h"
+#include "sys/sys.h"
+
+/* How far the head is durable, as far as it matters: marks are read only while someone waits for a sync. */
+static int refresh_durable(struct mq_log *log, struct mq_err *err)
+{
+	uint64_t pos, offset;
+	int rc;
+
+	if (log->durable_pos >= log->tail.strict_end)
+		return 0;
+	rc = mq_state_durable(&log->state, &log->head.h.id, log->tail.strict_end, &pos, &offset, NULL, err);
+	if (rc == 0 && pos > log->durable_pos)
+		log->durable_pos = pos;
+	return rc;
+}
+
+/* A look-up, not a scan: does the table already hold this number?  Under the append lock. */
+static int admit_who(struct mq_log *log, const struct mq_who *who, struct mq_err *err)
+{
+	const struct mq_producer *p;
+	int rc;
+
+	if (who->kind == MQ_WHO_NOBODY)
+		return 0;
+	rc = mq_producers_catch_up(&log->producers, log->dir, &log->scan, &log->head, log->tail.pos, err);
+	if (rc < 0)
+		return rc;
+	p = mq_producers_get(&log->producers, who->id);
+	if (!p)
+		return mq_err_set(err, MQ_EBROKEN, "the producer's entry is gone: open the partition again");
+	if (who->generation < p->generation)
+		return mq_err_set(err, MQ_EDENIED, "generation %u of the producer %s has been replaced by %u", who->generation,
+		                  p->name, p->generation);
+	if (who->generation == p->generation && who->number <= p->number)
+		return mq_err_set(err, -EEXIST, "number %llu of the producer %s is held already",
+		                  (unsigned long long)who->number, p->name);
+	return 0;
+}
+
+static void index_batch(struct mq_log *log, const struct mq_batch *b)
+{
+	struct mq_index_entry e = {b->base_offset, log->tail.pos, log->tail.max_time_us};
+	struct mq_err why = MQ_ERR_INIT;
+
+	if (log->tail.index_count > 0 && log->tail.pos - log->tail.index_pos < MQ_INDEX_INTERVAL)
+		return;
+	if (mq_index_put(&log->head, log->dir, log->opt.mode, log->tail.index_count, &e, &why) < 0) {
+		mq_log_notice(log, "%s; seeking will be slower", why.text); /* a cache: the log does not depend on it */
+		return;
+	}
+	log->tail.index_pos = log->tail.pos;
+	log->tail.index_count++;
+}
+
+/* Write at the tail, then publish. */
+static int put_batch(struct mq_log *log, struct mq_batch *b, const void *body, struct mq_log_ticket *ret, struct mq_err *err)
+{
+	struct mq_tail *t = &log->tail;
+	uint64_t start = t->pos, end = start + mq_batch_len(b);
+	bool clear = log->durable_pos >= t->strict_end || t->strict_start >= t->strict_end;
+	int rc = mq_segment_write(&log->head, start, b, body, err);
+
+	if (rc < 0)
+		return rc;
+	index_batch(log, b);
+	if (b->ack >= MQ_ACK_DURABLE) {
+		if (clear) {
+			t->strict_start = start;
+			t->strict_offset = b->base_offset;
+		}
+		t->strict_end = end;
+	} else if (clear) {
+		t->strict_start = t->strict_end;
+	}
+	t->pos = end;
+	t->next_offset = b->next_offset;
+	if (b->max_time_us > t->max_time_us)
+		t->max_time_us = b->max_time_us;
+	rc = mq_state_tail_publish(&log->state, t, log->tail_seq + 1, err);
+	if (rc < 0) {
+		log->broken = true; /* nobody can tell whether others see it */
+		return rc;
+	}
+	log->tail_seq++;
+	rc = mq_producers_learn(&log->producers, b, body, start, end);
+	if (rc < 0)
+		mq_producers_release(&log->producers); /* no memory: read it from the log again */
+	ret->segment = t->segment;
+	ret->end_pos = end;
+	ret->base_offset = b->base_offset;
+	ret->next_offset = b->next_offset;
+	ret->visible = clear && b->ack < MQ_ACK_DURABLE;
+	return 0;
+}
+
+/* Rule 1: unsynced bytes stay bounded, so that no roll, sync or recovery meets more. */
+static int bound_unsynced(struct mq_log *log, const struct mq_log_ticket *t, struct mq_err *err)
+{
+	uint64_t from = log->wrote_out > log->durable_pos ? log->wrote_out : log->durable_pos, pos, offset;
+	int rc;
+
+	if (t->end_pos - from >= MQ_LOG_WRITE_OUT_BYTES) {
+		/* Only a hint to the kernel; what it fails at, the sync tells. */
+		(void)mq_sys->write_out(log->head.fd, from, t->end_pos - from);
+		log->wrote_out = t->end_pos;
+	}
+	if (t->end_pos - log->durable_pos < MQ_LOG_UNSYNCED_MAX_BYTES)
+		return 0;
+	rc = mq_state_durable(&log->state, &t->segment, t->end_pos, &pos, &offset, NULL, err);
+	if (rc < 0)
+		return rc;
+	if (pos > log->durable_pos)
+		log->durable_pos = pos;
+	if (t->end_pos - log->durable_pos < MQ_LOG_UNSYNCED_MAX_BYTES)
+		return 0;
+	return mq_log_wait(log, t, MQ_ACK_DURABLE, err);
+}
+
+static int append_locked(struct mq_log *log, struct mq_batch *b, const void *body, struct mq_log_ticket *ret,
+                         struct mq_err *err)
+{
+	int64_t now = mq_log_now_us();
+	int rc = admit_who(log, &b->who, err);
+
+	if (rc < 0)
+		return rc;
+	rc = mq_log_roll_if_due(log, mq_batch_len(b), now, err);
+	if (rc < 0)
+		return rc;
+	rc = refresh_durable(log, err);
+	if (rc < 0)
+		return rc;
+	if (b->ack < log->opt.min_ack)
+		b->ack = log->opt.min_ack;
+	b->base_offset = log->tail.next_offset;
+	b->next_offset = b->base_offset + b->count;
+	b->epoch = log->tail.epoch;
+	b->topic_generation = log->opt.topic_generation;
+	b->durable_pos = log->durable_pos;
+	if (b->base_time_us == 0)
+		b->base_time_us = now;
+	if (b->max_time_us == 0)
+		b->max_time_us = b->base_time_us;
+	return put_batch(log, b, body, ret, err);
+}
+
+int mq_log_append(struct mq_log *log, const struct mq_batch *given, const void *body, struct mq_log_ticket *ret,
+                  struct mq_err *err)
+{
+	struct mq_batch b = *given;
+	struct mq_log_ticket t;
+	int rc = mq_log_enter(log, err);
+
+	if (rc == 0) {
+		rc = append_locked(log, &b, body, &t, err);
+		mq_log_leave(log);
+	}
+	if (rc == 0) {
+		if (t.visible)
+			mq_log_ring(log);
+		rc = bound_unsynced(log, &t, err);
+	}
+	if (rc < 0) {
+		mq_err_prefix(err, "%s", log->opt.label);
+		return rc;
+	}
+	*ret = t;
+	return 0;
+}
+
+int mq_log_producer(struct mq_log *log, enum mq_who_kind kind, const char *name, struct mq_producer *ret,
+                    struct mq_err *err)
+{
+	const struct mq_producer *known;
+	struct mq_producer fresh = {.kind = kind, .last_base = MQ_NO_OFFSET};
+	struct mq_batch b = {.kind = MQ_BATCH_CONTROL, .control = MQ_CONTROL_REGISTER, .ack = MQ_ACK_WRITTEN};
+	struct mq_log_ticket t;
+	struct mq_buf body = MQ_BUF_INIT;
+	int rc = mq_log_enter(log, err);
+
+	if (rc < 0)
+		goto out;
+	rc = mq_producers_catch_up(&log->producers, log->dir, &log->scan, &log->head, log->tail.pos, err);
+	known = rc == 0 ? mq_producers_find(&log->producers, kind, name) : NULL;
+	if (known)
+		*ret = *known;
+	if (rc < 0 || known)
+		goto leave;
+	fresh.name_len = (uint8_t)strlen(name);
+	memcpy(fresh.name, name, (size_t)fresh.name_len + 1);
+	rc = mq_sys->random(&fresh.id, sizeof fresh.id);
+	if (rc == 0)
+		rc = mq_producer_append(&body, &fresh);
+	if (rc < 0) {
+		mq_err_sys(err, rc, "cannot register the producer %s", name);
+		goto leave;
+	}
+	b.stored_len = b.raw_len = (uint32_t)body.len;
+	b.body_crc = mq_crc32c(0, body.p, body.len);
+	log->tail.flags |= MQ_TAIL_PRODUCERS; /* published with the batch */
+	rc = append_locked(log, &b, body.p, &t, err);
+	if (rc == 0)
+		*ret = fresh;
+leave:
+	mq_log_leave(log);
+out:
+	mq_buf_release(&body);
+	if (rc < 0)
+		mq_err_prefix(err, "%s", log->opt.label);
+	return rc;
+}

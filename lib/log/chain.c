@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "log/chain.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sys/sys.h"
+
+void mq_chain_init(struct mq_chain *c)
+{
+	memset(c, 0, sizeof *c);
+}
+
+void mq_chain_release(struct mq_chain *c)
+{
+	free(c->seg);
+	mq_chain_init(c);
+}
+
+struct linux_dirent {
+	uint64_t d_ino;
+	int64_t d_off;
+	unsigned short d_reclen;
+	unsigned char d_type;
+	char d_name[];
+};
+
+int mq_chain_each_file(int dir, int (*fn)(void *arg, const char *name), void *arg, struct mq_err *err)
+{
+	_Alignas(8) char buf[16384];
+	/* A descriptor of its own: two lists of one directory must not share a position. */
+	int fd = mq_sys->openat(dir, ".", O_RDONLY | O_DIRECTORY, 0), rc = 0;
+
+	if (fd < 0)
+		return mq_err_sys(err, fd, "cannot list the partition's directory");
+	for (;;) {
+		ssize_t n = mq_sys->getdents(fd, buf, sizeof buf);
+
+		if (n < 0)
+			rc = mq_err_sys(err, (int)n, "cannot list the partition's directory");
+		if (n <= 0)
+			break;
+		for (ssize_t at = 0; at < n && rc == 0;) {
+			const struct linux_dirent *d = (const void *)(buf + at);
+
+			rc = fn(arg, d->d_name);
+			at += d->d_reclen;
+		}
+		if (rc != 0)
+			break;
+	}
+	(void)mq_sys->close(fd);
+	return rc;
+}
+
+struct head_search {
+	int dir;
+	struct mq_err *err;
+	bool found, tie, bad;
+	uint64_t bad_base;  /* the highest base of a file whose header does not verify */
+	struct mq_segment_header best;
+};
+
+static int epoch_cmp(const struct mq_epoch *a, const struct mq_epoch *b)
+{
+	if (a->election != b->election)
+		return a->election < b->election ? -1 : 1;
+	return a->incarnation < b->incarnation ? -1 : a->incarnation > b->incarnation;
+}
+
+static int consider(void *arg, const char *name)
+{
+	struct head_search *h = arg;
+	struct mq_segment s;
+	uint64_t base;
+	uint8_t id4[4];
+	int rc, cmp;
+
+	if (!mq_segment_name_parse(name, "seg", &base, id4))
+		return 0;
+	rc = mq_segment_open(&s, h->dir, base, id4, false, h->err);
+	if (rc == -ENOENT)
+		return 0; /* retention was quicker */
+	if (rc == MQ_EDAMAGE) { /* harmless below the head: the chain says what it was */
+		if (!h->bad || base > h->bad_base)
+			h->bad_base = base;
+		h->bad = true;
+		return 0;
+	}
+	if (rc < 0)
+		return rc;
+	cmp = epoch_cmp(&s.h.epoch, &h->best.epoch);
+	if (cmp == 0)
+		cmp = s.h.base_offset < h->best.base_offset ? -1 : s.h.base_offset > h->best.base_offset;
+	if (!h->found || cmp > 0) {
+		h->best = s.h;
+		h->found = true;
+		h->tie = false;
+	} else if (cmp == 0) {
+		h->tie = true;
+	}
+	mq_segment_release(&s);
+	return 0;
+}
+
+int mq_chain_find_head(int dir, struct mq_segment_header *ret, struct mq_err *err)
+{
+	struct head_search h = {.dir = dir, .err = err};
+	int rc = mq_chain_each_file(dir, consider, &h, err);
+
+	if (rc < 0)
+		return rc;
+	if (h.bad && (!h.found || h.bad_base >= h.best.base_offset))
+		return mq_err_set(err, MQ_EDAMAGE,
+		                  "the segment at offset %llu may be the head, and its header does not verify; run mq-check",
+		                  (unsigned long long)h.bad_base);
+	if (!h.found)
+		return 0;
+	if (h.tie)
+		return mq_err_set(err, MQ_EDAMAGE,
+		                  "two segments claim to be the head at offset %llu; move one away and run mq-check",
+		                  (unsigned long long)h.best.base_offset);
+	*ret = h.best;
+	return 1;
+}
+
+static int add_front(struct mq_chain *c, const struct mq_segment_header *h, struct mq_err *err)
+{
+	if (c->n == c->cap) {
+		size_t cap = c->cap ? c->cap * 2 : 4;
+		struct mq_segment_header *p = realloc(c->seg, cap * sizeof *p);
+
+		if (!p)
+			return mq_err_set(err, -ENOMEM, "no memory for %zu segments", cap);
+		c->seg = p;
+		c->cap = cap;
+	}
+	memmove(c->seg + 1, c->seg, c->n * sizeof *c->seg);
+	c->seg[0] = *h;
+	c->n++;
+	return 0;
+}
+
+int mq_chain_load(struct mq_chain *c, int dir, const struct mq_segment_header *head, uint64_t offset, struct mq_err *err)
+{
+	int rc;
+
+	c->n = 0;
+	c->whole = false;
+	rc = add_front(c, head, err);
+	return rc < 0 ? rc : mq_chain_extend(c, dir, offset, err);
+}
+
+int mq_chain_extend(struct mq_chain *c, int dir, uint64_t offset, struct mq_err *err)
+{
+	while (!c->whole && c->seg[0].base_offset > offset) {
+		const struct mq_segment_header *next = &c->seg[0];
+		struct mq_segment s;
+		int rc;
+
+		if (mq_segment_id_none(&next->pred_id)) {
+			c->whole = true;
+			break;
+		}
+		rc = mq_segment_open(&s, dir, next->pred_base, next->pred_id.b, false, err);
+		if (rc == -ENOENT) { /* removed by retention: the log begins here */
+			if (err)
+				err->code = 0, err->text[0] = 0;
+			c->whole = true;
+			break;
+		}
+		if (rc < 0)
+			return rc;
+		if (!mq_segment_id_equal(&s.h.id, &next->pred_id) || s.h.base_offset > next->base_offset) {
+			rc = mq_err_set(err, MQ_EDAMAGE, "segment %s is not the predecessor that its successor names", s.name);
+			mq_segment_release(&s);
+			return rc;
+		}
+		rc = add_front(c, &s.h, err);
+		mq_segment_release(&s);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+size_t mq_chain_find(const struct mq_chain *c, uint64_t offset)
+{
+	size_t i = c->n - 1;
+
+	while (i > 0 && c->seg[i].base_offset > offset)
+		i--;
+	return i;
+}
+
+uint64_t mq_chain_end_pos(const struct mq_chain *c, size_t i)
+{
+	return i + 1 < c->n ? c->seg[i + 1].pred_end_pos : UINT64_MAX;
+}
+
+uint64_t mq_chain_end_offset(const struct mq_chain *c, size_t i)
+{
+	return i + 1 < c->n ? c->seg[i + 1].pred_end_offset : UINT64_MAX;
+}

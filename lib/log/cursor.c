@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "log/cursor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "format/control.h"
+#include "log/start.h"
+#include "log/visible.h"
+#include "sys/sys.h"
+
+int mq_cursor_open(struct mq_cursor *c, int dir, const char *label, const uint8_t topic_id[16], struct mq_err *err)
+{
+	int rc;
+
+	memset(c, 0, sizeof *c);
+	c->bell = -1;
+	mq_state_file_init(&c->state);
+	mq_segment_init(&c->seg);
+	mq_scan_init(&c->scan);
+	mq_chain_init(&c->chain);
+	snprintf(c->label, sizeof c->label, "%s", label);
+	memcpy(c->topic_id, topic_id, 16);
+	rc = c->dir = mq_sys->openat(dir, ".", O_RDONLY | O_DIRECTORY, 0);
+	if (rc >= 0)
+		rc = c->bell = mq_sys->openat(c->dir, "bell", O_RDONLY, 0);
+	if (rc < 0) {
+		mq_err_sys(err, rc, "%s: cannot open the partition", label);
+		mq_cursor_release(c);
+		return rc;
+	}
+	return 0;
+}
+
+void mq_cursor_release(struct mq_cursor *c)
+{
+	mq_state_file_release(&c->state);
+	mq_segment_release(&c->seg);
+	mq_scan_release(&c->scan);
+	mq_chain_release(&c->chain);
+	if (c->bell >= 0)
+		(void)mq_sys->close(c->bell);
+	if (c->dir >= 0)
+		(void)mq_sys->close(c->dir);
+	c->bell = c->dir = -1;
+}
+
+/* state may have been made anew, or be missing: then the log alone tells. */
+static int look_at_state(struct mq_cursor *c, struct mq_tail *ret_tail, bool *ret_trusted, struct mq_err *err)
+{
+	struct mq_stat st;
+	uint64_t seq = 0;
+	int rc;
+
+	*ret_trusted = false;
+	if (c->state.fd >= 0 && mq_sys->stat(c->state.fd, &st) == 0 && st.nlink == 0)
+		mq_state_file_release(&c->state);
+	if (c->state.fd < 0) {
+		rc = mq_state_file_open(&c->state, c->dir, false, NULL);
+		if (rc == -ENOENT || rc == MQ_EDAMAGE) {
+			memset(ret_tail, 0, sizeof *ret_tail);
+			return 0;
+		}
+		if (rc < 0)
+			return mq_err_sys(err, rc, "cannot open state");
+	}
+	rc = mq_state_tail_read(&c->state, ret_tail, &seq, err);
+	if (rc < 0)
+		return rc;
+	if (seq > 0 && (ret_tail->flags & MQ_TAIL_GONE))
+		return mq_err_set(err, MQ_ENOTOPIC, "the topic was deleted");
+	*ret_trusted = seq > 0 && !(ret_tail->flags & MQ_TAIL_UNSETTLED) && mq_state_tail_trusted(&c->state, ret_tail);
+	return 0;
+}
+
+/* Have the chain end in this head; keep the place in the segment that is open. */
+static int follow_head(struct mq_cursor *c, const struct mq_segment_header *head, struct mq_err *err)
+{
+	struct mq_segment_id here = c->seg.h.id;
+	uint64_t back_to = c->positioned ? c->seg.h.base_offset : UINT64_MAX;
+	int rc;
+
+	if (c->chain.n > 0 && mq_segment_id_equal(&c->chain.seg[c->chain.n - 1].id, &head->id))
+		return 0;
+	rc = mq_chain_load(&c->chain, c->dir, head, back_to, err);
+	if (rc < 0 || !c->positioned)
+		return rc;
+	for (size_t i = 0; i < c->chain.n; i++)
+		if (mq_segment_id_equal(&c->chain.seg[i].id, &here)) {
+			c->at = i;
+			return 0;
+		}
+	c->positioned = false; /* the segment is dead or gone: find the place by offset again */
+	return 0;
+}
+
+static int head_from_tail(struct mq_cursor *c, const struct mq_tail *t, struct mq_segment_header *ret, struct mq_err *err)
+{
+	struct mq_segment s;
+	int rc;
+
+	if (c->chain.n > 0 && mq_segment_id_equal(&c->chain.seg[c->chain.n - 1].id, &t->segment)) {
+		*ret = c->chain.seg[c->chain.n - 1];
+		return 0;
+	}
+	rc = mq_segment_open(&s, c->dir, t->segment_base, t->segment.b, false, err);
+	if (rc < 0)
+		return rc;
+	*ret = s.h;
+	mq_segment_release(&s);
+	return 0;
+}
+
+/* Without state: what verifies in a row from the durable mark on, as far as this boot's tail reaches. */
+static int verify_end(struct mq_cursor *c, const struct mq_segment_header *h, const struct mq_tail *t, uint64_t durable_pos,
+                      uint64_t durable_offset, struct mq_err *err)
+{
+	struct mq_segment s;
+	struct mq_scan scan;
+	uint64_t pos = h->born_end_pos, offset = h->born_end_offset, limit;
+	int rc = mq_segment_open(&s, c->dir, h->base_offset, h->id.b, false, err);
+
+	if (rc < 0)
+		return rc;
+	mq_scan_init(&scan);
+	mq_scan_reset(&scan, &s);
+	rc = mq_segment_size(&s, &limit, err);
+	if (c->state.fd >= 0 && mq_segment_id_equal(&t->segment, &h->id) && mq_state_tail_same_boot(&c->state, t) &&
+	    t->pos < limit)
+		limit = t->pos;
+	if (durable_pos > pos && durable_pos <= limit) {
+		pos = durable_pos;
+		offset = durable_offset;
+	}
+	while (rc >= 0) {
+		struct mq_batch b;
+		const uint8_t *body;
+
+		rc = mq_scan_batch(&scan, pos, limit, &b, &body, NULL);
+		if (rc == MQ_EDAMAGE || rc == 0) {
+			rc = 0;
+			break;
+		}
+		if (rc == 1) {
+			pos += mq_batch_len(&b);
+			offset = b.next_offset;
+		}
+	}
+	if (rc < 0)
+		mq_err_set(err, rc, "cannot read segment %s", s.name);
+	c->visible_pos = pos;
+	c->visible_offset = c->written_offset = offset;
+	mq_scan_release(&scan);
+	mq_segment_release(&s);
+	return rc;
+}
+
+static int refresh_once(struct mq_cursor *c, bool *ret_trusted, struct mq_err *err)
+{
+	struct mq_segment_header head;
+	struct mq_tail t;
+	uint64_t durable_pos = 0, durable_offset = 0;
+	int rc = look_at_state(c, &t, ret_trusted, err);
+
+	if (rc < 0)
+		return rc;
+	if (*ret_trusted) {
+		rc = head_from_tail(c, &t, &head, err);
+	} else {
+		rc = mq_chain_find_head(c->dir, &head, err);
+		if (rc == 0)
+			rc = mq_err_set(err, MQ_EDAMAGE, "no segment is left; restore the partition or delete the topic");
+	}
+	if (rc < 0)
+		return rc;
+	/* Marks only grow in truth; read after the tail, they may be of a later head, and then say nothing here. */
+	if (c->state.fd >= 0) {
+		rc = mq_state_durable(&c->state, &head.id, *ret_trusted ? t.strict_end : UINT64_MAX, &durable_pos, &durable_offset,
+		                      NULL, err);
+		if (rc < 0)
+			return rc;
+	}
+	rc = follow_head(c, &head, err);
+	if (rc < 0)
+		return rc;
+	c->durable_offset = durable_pos > 0 ? durable_offset : head.born_end_offset;
+	if (!*ret_trusted)
+		return verify_end(c, &head, &t, durable_pos, durable_offset, err);
+	mq_visible_end(&t, durable_pos, durable_offset, &c->visible_pos, &c->visible_offset);
+	c->written_offset = t.next_offset;
+	return 0;
+}
+
+int mq_cursor_refresh(struct mq_cursor *c, struct mq_err *err)
+{
+	bool trusted;
+	int rc = mq_start_read(c->dir, c->topic_id, &c->log_start, err);
+
+	for (int attempt = 0; rc == 0 && attempt < 16; attempt++) {
+		rc = refresh_once(c, &trusted, err);
+		if (rc == -ENOENT) { /* rolled and removed between two looks */
+			rc = 0;
+			continue;
+		}
+		if (rc < 0 || trusted)
+			break;
+		/* A writer may have settled it while we scanned: what it says is better. */
+		struct mq_tail t;
+
+		rc = look_at_state(c, &t, &trusted, err);
+		if (rc < 0 || !trusted)
+			break;
+	}
+	if (rc < 0)
+		mq_err_prefix(err, "%s", c->label);
+	return rc;
+}
+
+static bool at_head(const struct mq_cursor *c)
+{
+	return c->at + 1 == c->chain.n;
+}
+
+static uint64_t bound(const struct mq_cursor *c)
+{
+	return at_head(c) ? c->visible_pos : mq_chain_end_pos(&c->chain, c->at);
+}
+
+static int open_segment(struct mq_cursor *c, size_t i, struct mq_err *err)
+{
+	struct mq_segment s;
+	int rc = mq_segment_open(&s, c->dir, c->chain.seg[i].base_offset, c->chain.seg[i].id.b, false, err);
+
+	if (rc < 0)
+		return rc;
+	mq_segment_release(&c->seg);
+	c->seg = s;
+	c->at = i;
+	c->pos = MQ_SEGMENT_HEADER_LEN;
+	c->next_offset = s.h.base_offset;
+	mq_scan_reset(&c->scan, &c->seg);
+	return 0;
+}
+
+/* Hop over whole batches that end at or below the wanted offset. */
+static int hop(struct mq_cursor *c, struct mq_err *err)
+{
+	for (;;) {
+		struct mq_batch b;
+		int rc = mq_scan_header(&c->scan, c->pos, bound(c), &b, NULL);
+
+		if (rc < 0 && rc != MQ_EDAMAGE && rc != MQ_ECONFIG)
+			return mq_err_set(err, rc, "cannot read segment %s", c->seg.name);
+		if (rc != 1 || b.next_offset > c->want || b.base_offset != c->next_offset)
+			return 0; /* here, or mq_cursor_next says what is wrong here */
+		c->pos += mq_batch_len(&b);
+		c->next_offset = b.next_offset;
+	}
+}
+
+static int seek_in_chain(struct mq_cursor *c, struct mq_err *err)
+{
+	uint64_t target = c->want < c->visible_offset ? c->want : c->visible_offset;
+	int rc = mq_chain_extend(&c->chain, c->dir, target, err);
+
+	if (rc == 0)
+		rc = open_segment(c, mq_chain_find(&c->chain, target), err);
+	if (rc < 0)
+		return rc;
+	if (c->want > c->next_offset) {
+		rc = mq_index_seek_offset(&c->seg, c->dir, &c->scan, target, bound(c), &c->pos, &c->next_offset, err);
+		if (rc < 0)
+			return rc;
+	}
+	c->positioned = true;
+	return hop(c, err);
+}
+
+int mq_cursor_seek(struct mq_cursor *c, uint64_t offset, struct mq_err *err)
+{
+	int rc = 0;
+
+	c->positioned = false;
+	for (int attempt = 0; attempt < 16; attempt++) {
+		rc = mq_cursor_refresh(c, err);
+		if (rc < 0)
+			return rc;
+		c->want = offset > c->log_start ? offset : c->log_start;
+		rc = seek_in_chain(c, err);
+		if (rc != -ENOENT)
+			break;
+		mq_chain_release(&c->chain); /* retention was quicker: list again */
+	}
+	if (rc < 0)
+		mq_err_prefix(err, "%s", c->label);
+	return rc;
+}
+
+static int lost(struct mq_cursor *c, uint64_t to, bool damage, struct mq_cursor_loss *ret)
+{
+	ret->from = c->next_offset;
+	ret->to = to > c->next_offset ? to : c->next_offset;
+	ret->damage = damage;
+	c->next_offset = ret->to;
+	return MQ_EDAMAGE;
+}
+
+/* A place that does not verify below the bound: find the next that does. */
+static int step_around(struct mq_cursor *c, struct mq_cursor_loss *ret_loss, struct mq_err *err)
+{
+	struct mq_batch b;
+	uint64_t next, end = bound(c);
+	int rc = mq_scan_resync(&c->scan, c->pos + 1, end, &next, NULL);
+
+	if (rc == 1)
+		rc = mq_scan_header(&c->scan, next, end, &b, NULL);
+	if (rc < 0)
+		return mq_err_set(err, rc, "%s: cannot read segment %s", c->label, c->seg.name);
+	if (rc == 1) {
+		c->pos = next;
+		return lost(c, b.base_offset, true, ret_loss);
+	}
+	c->pos = end;
+	return lost(c, at_head(c) ? c->visible_offset : mq_chain_end_offset(&c->chain, c->at), true, ret_loss);
+}
+
+/* 1: give it.  0: nothing of it is wanted. */
+static int accept(struct mq_cursor *c, const struct mq_batch *b, const uint8_t *body, struct mq_cursor_view *ret)
+{
+	c->pos += mq_batch_len(b);
+	c->next_offset = b->next_offset;
+	if (b->kind == MQ_BATCH_CONTROL || b->next_offset <= c->want)
+		return 0;
+	ret->batch = *b;
+	ret->body = body;
+	ret->first_offset = b->base_offset > c->want ? b->base_offset : c->want;
+	return 1;
+}
+
+/* At the bound: go on in the successor, or see whether there is more.  1: go on; 0: the end. */
+static int advance(struct mq_cursor *c, struct mq_cursor_loss *ret_loss, struct mq_err *err)
+{
+	uint64_t end;
+	int rc;
+
+	if (at_head(c)) {
+		rc = mq_cursor_refresh(c, err);
+		if (rc < 0)
+			return rc;
+		if (!c->positioned) {
+			uint64_t offset = c->next_offset > c->want ? c->next_offset : c->want;
+
+			rc = mq_cursor_seek(c, offset, err);
+			return rc < 0 ? rc : 1;
+		}
+		if (c->log_start > c->want)
+			c->want = c->log_start;
+		return c->pos < bound(c) || !at_head(c);
+	}
+	end = mq_chain_end_offset(&c->chain, c->at);
+	if (c->next_offset < end)
+		return lost(c, end, true, ret_loss);
+	{
+		uint64_t expected = c->next_offset;
+
+		rc = open_segment(c, c->at + 1, err);
+		if (rc == -ENOENT) {
+			mq_chain_release(&c->chain);
+			rc = mq_cursor_seek(c, expected > c->want ? expected : c->want, err);
+		}
+		return rc < 0 ? rc : 1;
+	}
+}
+
+int mq_cursor_next(struct mq_cursor *c, struct mq_cursor_view *ret, struct mq_cursor_loss *ret_loss, struct mq_err *err)
+{
+	for (;;) {
+		struct mq_batch b;
+		const uint8_t *body;
+		int rc;
+
+		if (c->pos >= bound(c)) {
+			rc = advance(c, ret_loss, err);
+			if (rc <= 0)
+				return rc;
+			continue;
+		}
+		rc = mq_scan_batch(&c->scan, c->pos, bound(c), &b, &body, err);
+		if (rc == 0 || rc == MQ_EDAMAGE)
+			return step_around(c, ret_loss, err);
+		if (rc < 0)
+			return rc;
+		if (b.base_offset > c->next_offset && c->next_offset >= c->seg.h.base_offset)
+			return lost(c, b.base_offset, true, ret_loss);
+		if (b.control == MQ_CONTROL_GAP && b.next_offset > c->want) {
+			c->pos += mq_batch_len(&b);
+			return lost(c, b.next_offset, false, ret_loss);
+		}
+		if (accept(c, &b, body, ret))
+			return 1;
+	}
+}
+
+static int find_time_from(struct mq_cursor *c, int64_t time_us, uint64_t *ret, struct mq_err *err)
+{
+	for (;;) {
+		struct mq_batch b;
+		int rc;
+
+		if (c->pos >= bound(c)) {
+			struct mq_cursor_loss loss;
+
+			rc = at_head(c) ? 0 : advance(c, &loss, err);
+			if (rc == 0) {
+				*ret = c->visible_offset;
+				return 0;
+			}
+			if (rc < 0 && rc != MQ_EDAMAGE)
+				return rc;
+			continue;
+		}
+		rc = mq_scan_header(&c->scan, c->pos, bound(c), &b, NULL);
+		if (rc != 1) {
+			struct mq_cursor_loss loss;
+
+			rc = step_around(c, &loss, err);
+			if (rc != MQ_EDAMAGE)
+				return rc;
+			continue;
+		}
+		if (b.kind != MQ_BATCH_CONTROL && b.max_time_us >= time_us) {
+			*ret = b.base_offset;
+			return 0;
+		}
+		c->pos += mq_batch_len(&b);
+		c->next_offset = b.next_offset;
+	}
+}
+
+int mq_cursor_find_time(struct mq_cursor *c, int64_t time_us, uint64_t *ret, struct mq_err *err)
+{
+	int rc;
+
+	rc = mq_cursor_seek(c, UINT64_MAX, err);
+	if (rc == 0)
+		rc = mq_chain_extend(&c->chain, c->dir, c->log_start, err);
+	if (rc < 0)
+		return rc;
+	for (size_t i = c->chain.n; i-- > 0;) {
+		rc = open_segment(c, i, err);
+		if (rc == 0)
+			rc = mq_index_seek_time(&c->seg, c->dir, &c->scan, time_us, bound(c), &c->pos, &c->next_offset, err);
+		if (rc < 0)
+			return rc;
+		if (rc == 1)
+			break;
+	}
+	c->want = c->log_start;
+	rc = find_time_from(c, time_us, ret, err);
+	if (rc == 0 && *ret < c->log_start)
+		*ret = c->log_start;
+	c->positioned = false;
+	return rc;
+}
+
+int mq_cursor_extent(struct mq_cursor *c, uint64_t *ret_stored, uint64_t *ret_bytes, uint32_t *ret_segments, struct mq_err *err)
+{
+	int rc = mq_chain_extend(&c->chain, c->dir, 0, err);
+	uint64_t bytes = c->visible_pos;
+
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i + 1 < c->chain.n; i++)
+		bytes += mq_chain_end_pos(&c->chain, i);
+	*ret_stored = c->chain.seg[0].base_offset;
+	*ret_bytes = bytes;
+	*ret_segments = (uint32_t)c->chain.n;
+	c->positioned = false; /* indices moved */
+	return 0;
+}
+
+int mq_cursor_arm(struct mq_cursor *c, struct mq_err *err)
+{
+	int rc = mq_sys->lock(c->bell, MQ_LOCK_READ, 0, 1, false);
+
+	if (rc < 0)
+		return mq_err_sys(err, rc, "%s: cannot lock the bell", c->label);
+	c->sleeping = true;
+	return 0;
+}
+
+void mq_cursor_disarm(struct mq_cursor *c)
+{
+	if (c->sleeping)
+		(void)mq_sys->lock(c->bell, MQ_LOCK_NONE, 0, 1, false);
+	c->sleeping = false;
+}
+
+bool mq_cursor_sees_invisible(const struct mq_cursor *c)
+{
+	return c->written_offset > c->visible_offset;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Reading one partition in order.  Needs no lock and no permission to write: what may be seen is told by
+ * `state` where that holds; where it does not, what verifies in a row is shown, which is what a writer will
+ * adopt.
+ *
+ *   mq_cursor_open; mq_cursor_seek; while ((rc = mq_cursor_next(…)) != 0) …; mq_cursor_release
+ */
+#ifndef MQ_LOG_CURSOR_H
+#define MQ_LOG_CURSOR_H
+
+#include "log/chain.h"
+#include "log/state_file.h"
+#include "segment/index.h"
+
+struct mq_cursor {
+	int dir, bell;            /* owned */
+	char label[224];
+	uint8_t topic_id[16];
+	struct mq_state_file state;
+	struct mq_chain chain;
+	size_t at;                /* chain.seg[at] is open in seg */
+	struct mq_segment seg;
+	struct mq_scan scan;
+	uint64_t pos;             /* of the next batch in seg */
+	uint64_t next_offset;     /* expected there */
+	uint64_t want;            /* records below are not wanted */
+	uint64_t log_start;
+	uint64_t visible_pos, visible_offset; /* in the head: the last of chain */
+	uint64_t durable_offset, written_offset;
+	bool positioned;
+	bool sleeping;            /* holds the bell's read lock */
+};
+
+struct mq_cursor_view {
+	struct mq_batch batch;
+	const uint8_t *body;      /* until the next call */
+	uint64_t first_offset;
+};
+
+struct mq_cursor_loss {
+	uint64_t from, to;
+	bool damage;              /* found here; false: a gap batch tells of it */
+};
+
+int mq_cursor_open(struct mq_cursor *ret, int dir, const char *label, const uint8_t topic_id[16], struct mq_err *err);
+void mq_cursor_release(struct mq_cursor *c);
+
+/* Look again at where the log ends and starts. */
+int mq_cursor_refresh(struct mq_cursor *c, struct mq_err *err);
+
+/* The next batch is the one that holds offset, or the first behind it.  Below the log start: that start. */
+int mq_cursor_seek(struct mq_cursor *c, uint64_t offset, struct mq_err *err);
+
+/* 1: a data batch.  0: the visible end.  MQ_EDAMAGE: *ret_loss; the next call goes on behind it. */
+int mq_cursor_next(struct mq_cursor *c, struct mq_cursor_view *ret, struct mq_cursor_loss *ret_loss, struct mq_err *err);
+
+/* The base offset of the first batch that holds a record of time ≥ time_us; else the visible end. */
+int mq_cursor_find_time(struct mq_cursor *c, int64_t time_us, uint64_t *ret, struct mq_err *err);
+
+/* The oldest offset still held, the bytes and number of segments in the chain. */
+int mq_cursor_extent(struct mq_cursor *c, uint64_t *ret_stored, uint64_t *ret_bytes, uint32_t *ret_segments, struct mq_err *err);
+
+/* Announce sleep on the bell (then look once more), and its end.  The bell's path to watch: /proc/self/fd/N. */
+int mq_cursor_arm(struct mq_cursor *c, struct mq_err *err);
+void mq_cursor_disarm(struct mq_cursor *c);
+/* Something is published and not visible: who may write leads the sync after 20 ms. */
+bool mq_cursor_sees_invisible(const struct mq_cursor *c);
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the files of log/ ask of each other. */
+#ifndef MQ_LOG_INTERNAL_H
+#define MQ_LOG_INTERNAL_H
+
+#include "log/log.h"
+
+/* lock.c: the append lock, with stop signals held back, and what is checked on entering: the state file is
+ * still the one in the directory, the tail holds, the head is open.  Recovers when it must. */
+int mq_log_enter(struct mq_log *log, struct mq_err *err);
+void mq_log_leave(struct mq_log *log);
+
+/* sync.c: sync all that is published, under the append lock (a roll's), noting it.  Failure leaves "started". */
+int mq_log_sync_locked(struct mq_log *log, struct mq_err *err);
+
+/* recover.c: the tail does not hold, or a roll was under way.  Under the append lock. */
+int mq_log_recover(struct mq_log *log, struct mq_err *err);
+/* Write the verified batches of head in [from, to) again, same bytes, same place, through head.fd.  MQ_EDAMAGE
+ * where one no longer verifies. */
+int mq_log_write_again(struct mq_log *log, struct mq_scan *scan, uint64_t from, uint64_t to, struct mq_err *err);
+
+/* successor.c: the one act.  A new segment that follows the head. */
+struct mq_successor {
+	enum mq_segment_reason reason;
+	uint64_t pred_end_pos;      /* where the head ends from now on */
+	uint64_t pred_end_offset;
+	uint64_t copy_to;           /* batches in [pred_end_pos, copy_to) are taken over; pred_end_pos: none */
+	uint64_t next_offset_min;   /* the first fresh offset is not below this: a gap batch covers the difference */
+	bool new_incarnation;
+};
+int mq_log_succeed(struct mq_log *log, const struct mq_successor *how, struct mq_err *err);
+/* The head's sync failed: close it at its durable mark by a successor that takes over what verifies. */
+int mq_log_close_failed(struct mq_log *log, const struct mq_segment_id *failed, struct mq_err *err);
+/* Roll if the head is full or old for a batch of len bytes. */
+int mq_log_roll_if_due(struct mq_log *log, uint64_t len, int64_t now_us, struct mq_err *err);
+
+/* bell.c */
+void mq_log_ring(struct mq_log *log);
+
+void mq_log_notice(struct mq_log *log, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int64_t mq_log_now_us(void);
+
+#endif

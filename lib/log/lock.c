@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The append lock, and what must hold before anything is written under it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "log/internal.h"
+#include "sys/hold.h"
+#include "sys/sys.h"
+
+int64_t mq_log_now_us(void)
+{
+	return mq_sys->clock_ns(MQ_CLOCK_REAL) / 1000;
+}
+
+void mq_log_notice(struct mq_log *log, const char *fmt, ...)
+{
+	char text[512];
+	int n = snprintf(text, sizeof text, "%s: ", log->opt.label);
+	va_list ap;
+
+	if (!log->opt.notice)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text + n, sizeof text - (size_t)n, fmt, ap);
+	va_end(ap);
+	log->opt.notice(log->opt.notice_arg, text);
+}
+
+static int gone(struct mq_err *err)
+{
+	return mq_err_set(err, MQ_ENOTOPIC, "the topic was deleted");
+}
+
+/* The state file that the directory names now.  One that someone removed or that does not verify is made anew:
+ * it is a cache, and recovery follows because a new one holds no tail. */
+static int reopen_state(struct mq_log *log, struct mq_err *err)
+{
+	int rc;
+
+	mq_state_file_release(&log->state);
+	rc = mq_state_file_open(&log->state, log->dir, true, err);
+	if (rc != -ENOENT && rc != MQ_EDAMAGE)
+		return rc;
+	rc = mq_state_file_create(log->dir, log->opt.mode, err);
+	if (rc == -ENOENT)
+		return gone(err); /* the directory itself was removed */
+	if (rc < 0)
+		return rc;
+	mq_log_notice(log, "state was missing or did not verify: made anew, the log is verified");
+	return mq_state_file_open(&log->state, log->dir, true, err);
+}
+
+static int ensure_state(struct mq_log *log, struct mq_err *err)
+{
+	struct mq_stat st;
+	int rc = 0;
+
+	if (log->state.fd >= 0) {
+		rc = mq_sys->stat(log->state.fd, &st);
+		if (rc < 0)
+			return mq_err_sys(err, rc, "cannot look at state");
+		if (st.nlink > 0)
+			return 0;
+		rc = mq_sys->stat(log->lock, &st);
+		if (rc < 0)
+			return mq_err_sys(err, rc, "cannot look at lock");
+		if (st.nlink == 0)
+			return gone(err);
+	}
+	pthread_mutex_lock(&log->lead);
+	rc = reopen_state(log, err);
+	pthread_mutex_unlock(&log->lead);
+	return rc;
+}
+
+static int switch_head(struct mq_log *log, struct mq_err *err)
+{
+	struct mq_segment s;
+	int rc = mq_segment_open(&s, log->dir, log->tail.segment_base, log->tail.segment.b, true, err);
+
+	if (rc < 0)
+		return rc;
+	if (!mq_segment_id_equal(&s.h.id, &log->tail.segment)) {
+		mq_segment_release(&s);
+		return mq_err_set(err, MQ_EDAMAGE, "state and the segment at offset %llu disagree; remove state and run mq-check",
+		                  (unsigned long long)log->tail.segment_base);
+	}
+	pthread_mutex_lock(&log->lead);
+	mq_segment_release(&log->head);
+	log->head = s;
+	log->durable_pos = s.h.born_end_pos;
+	log->wrote_out = s.h.born_end_pos;
+	pthread_mutex_unlock(&log->lead);
+	return 0;
+}
+
+static int look_around(struct mq_log *log, struct mq_err *err)
+{
+	int rc = ensure_state(log, err);
+
+	if (rc < 0)
+		return rc;
+	rc = mq_state_tail_read(&log->state, &log->tail, &log->tail_seq, err);
+	if (rc < 0)
+		return rc;
+	if (log->tail_seq > 0 && (log->tail.flags & MQ_TAIL_GONE))
+		return gone(err);
+	if (log->tail_seq == 0 || (log->tail.flags & (MQ_TAIL_ROLLING | MQ_TAIL_UNSETTLED)) || !mq_state_tail_trusted(&log->state, &log->tail))
+		return mq_log_recover(log, err);
+	if (!mq_segment_id_equal(&log->tail.segment, &log->head.h.id) || log->head.fd < 0)
+		return switch_head(log, err);
+	return 0;
+}
+
+int mq_log_enter(struct mq_log *log, struct mq_err *err)
+{
+	int rc;
+
+	if (log->broken)
+		return mq_err_set(err, MQ_EBROKEN, "refused after an earlier failed write");
+	mq_hold_signals();
+	pthread_mutex_lock(&log->append);
+	rc = mq_sys->lock(log->lock, MQ_LOCK_WRITE, MQ_LOG_APPEND_BYTE, 1, false);
+	while (rc == -EAGAIN || rc == -EACCES || rc == -EINTR)
+		rc = mq_sys->lock(log->lock, MQ_LOCK_WRITE, MQ_LOG_APPEND_BYTE, 1, true);
+	if (rc < 0) {
+		mq_err_sys(err, rc, "cannot take the append lock");
+		pthread_mutex_unlock(&log->append);
+		mq_unhold_signals();
+		return rc;
+	}
+	log->locked = true;
+	rc = look_around(log, err);
+	if (rc < 0)
+		mq_log_leave(log);
+	return rc;
+}
+
+void mq_log_leave(struct mq_log *log)
+{
+	log->locked = false;
+	(void)mq_sys->lock(log->lock, MQ_LOCK_NONE, MQ_LOG_APPEND_BYTE, 1, false); /* cannot fail on an open file */
+	pthread_mutex_unlock(&log->append);
+	mq_unhold_signals();
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One partition: a chain of segments with one append lock, a published tail and durable marks.
+ *
+ * Locks, in the file `lock` (opened by writers only; never written, unlinked or replaced):
+ *   byte 0       append: held for one batch, a roll, a recovery, a close
+ *   bytes 1..4   sync m: held by the leader of a group commit while it syncs and notes it in mark m
+ * and in `bell`: byte 0, read-locked by a reader that is about to sleep.
+ *
+ * Order of calls of an append (a crash between any two leaves what is said):
+ *   lock append
+ *   read the tail; same file, boot, mount, segment?      else recover (log/recover.c)
+ *   write header and body at the tail                    bytes behind the tail: written over
+ *   publish the tail                                     written; visible when nobody asked for more
+ *   unlock
+ *   lead or await a sync: note "started", fdatasync, note "finished" with the new mark
+ *   ring the bell if someone sleeps
+ */
+#ifndef MQ_LOG_LOG_H
+#define MQ_LOG_LOG_H
+
+#include <pthread.h>
+
+#include "base/buf.h"
+#include "log/chain.h"
+#include "log/producers.h"
+#include "log/state_file.h"
+#include "segment/index.h"
+
+enum {
+	MQ_LOG_APPEND_BYTE = 0,
+	MQ_LOG_SYNC_BYTE = 1,
+	MQ_LOG_WRITE_OUT_BYTES = 8 << 20,   /* rule 1: write-out of unsynced bytes starts here … */
+	MQ_LOG_UNSYNCED_MAX_BYTES = 64 << 20, /* … and whoever passes this leads a sync */
+};
+
+struct mq_log_options {
+	uint8_t topic_id[16];
+	uint32_t partition;
+	uint32_t topic_generation;
+	uint64_t segment_bytes;
+	int64_t segment_ms;       /* 0: by size alone */
+	enum mq_ack min_ack;
+	unsigned mode;            /* of files */
+	const char *label;        /* "orders/3", borrowed, for reasons */
+	/* What commit slots know: raises *pos and *offset to the highest durable mark they carry for the segment, and
+	 * *committed to the highest offset committed.  Asked only in recovery. */
+	int (*witness)(void *arg, const struct mq_segment_id *segment, uint64_t *pos, uint64_t *offset, uint64_t *committed);
+	void *witness_arg;
+	/* Something worth saying that is no failure: a repair, offsets lost. */
+	void (*notice)(void *arg, const char *text);
+	void *notice_arg;
+};
+
+struct mq_log {
+	struct mq_log_options opt;
+	int dir;                  /* owned */
+	int lock, bell;           /* owned */
+	bool locked;              /* the append lock is held by this handle */
+	bool broken;              /* a step failed half-way: this handle does no more */
+	struct mq_state_file state;
+	struct mq_segment head;
+	struct mq_tail tail;      /* as last read or published under the lock */
+	uint64_t tail_seq;
+	uint64_t durable_pos;     /* of head, a lower bound */
+	uint64_t wrote_out;       /* of head: write-out was started up to here */
+	struct mq_producers producers;
+	struct mq_scan scan;
+	/* In this process, where a second thread may wait: who holds the append lock; who leads a sync, or changes head or
+	 * state.  Taken in this order. */
+	pthread_mutex_t append, lead;
+};
+
+/* Where a batch ended: what to wait for. */
+struct mq_log_ticket {
+	struct mq_segment_id segment;
+	uint64_t end_pos;
+	uint64_t base_offset, next_offset;
+	bool visible;             /* visible as soon as it was written */
+};
+
+/* Make an empty partition in the directory dir (empty, not yet under its name): lock, bell, state, start and
+ * a first segment, all synced, the directory too. */
+int mq_log_create(int dir, const struct mq_log_options *opt, struct mq_err *err);
+
+/* Open for writing.  dir is duplicated.  The options' strings must outlive the log. */
+int mq_log_open(struct mq_log *ret, int dir, const struct mq_log_options *opt, struct mq_err *err);
+void mq_log_release(struct mq_log *log);
+
+/*
+ * Append one batch: b has all but base_offset, next_offset, epoch, topic_generation, durable_pos (filled in
+ * here); the number of offsets is b->count.  0: written and published.  -ENOSPC, -EDQUOT: nothing was written and the same
+ * call may come again.  -EEXIST: a producer's number that is held already.  MQ_ENOTOPIC: the topic is gone.
+ */
+int mq_log_append(struct mq_log *log, const struct mq_batch *b, const void *body, struct mq_log_ticket *ret,
+                  struct mq_err *err);
+
+/* Wait until the ticket's batch is visible (MQ_ACK_WRITTEN) or durable (MQ_ACK_DURABLE).  MQ_EBROKEN: its segment was
+ * closed below it, the outcome is unknown.  May run in a second thread beside mq_log_append. */
+int mq_log_wait(struct mq_log *log, const struct mq_log_ticket *t, enum mq_ack level, struct mq_err *err);
+
+/* Lead a sync of all that is published, however long it takes: before a hand-over or an end. */
+int mq_log_sync(struct mq_log *log, struct mq_err *err);
+
+/* The entry of a named producer or mover in this partition, registering it when new. */
+int mq_log_producer(struct mq_log *log, enum mq_who_kind kind, const char *name, struct mq_producer *ret,
+                    struct mq_err *err);
+
+/* Under the append lock and for ever: no append comes after it.  For deleting the topic. */
+int mq_log_retire(struct mq_log *log, struct mq_err *err);
+
+/* Make sure that the tail is trusted, recovering when it is not. */
+int mq_log_settle(struct mq_log *log, struct mq_err *err);
+
+#endif

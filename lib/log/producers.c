@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "log/producers.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#include "base/bytes.h"
+#include "base/crc32c.h"
+#include "sys/sys.h"
+
+struct mq_producer_entry {
+	struct mq_producer p;
+	UT_hash_handle hh;
+};
+
+void mq_producers_init(struct mq_producers *p)
+{
+	memset(p, 0, sizeof *p);
+}
+
+void mq_producers_release(struct mq_producers *p)
+{
+	struct mq_producer_entry *e, *next;
+
+	HASH_ITER(hh, p->by_id, e, next) {
+		HASH_DEL(p->by_id, e);
+		free(e);
+	}
+	mq_producers_init(p);
+}
+
+const struct mq_producer *mq_producers_get(const struct mq_producers *p, uint64_t id)
+{
+	struct mq_producer_entry *e;
+
+	HASH_FIND(hh, p->by_id, &id, sizeof id, e);
+	return e ? &e->p : NULL;
+}
+
+const struct mq_producer *mq_producers_find(const struct mq_producers *p, enum mq_who_kind kind, const char *name)
+{
+	for (const struct mq_producer_entry *e = p->by_id; e; e = e->hh.next)
+		if (e->p.kind == kind && strcmp(e->p.name, name) == 0)
+			return &e->p;
+	return NULL;
+}
+
+static int put(struct mq_producers *p, const struct mq_producer *v)
+{
+	struct mq_producer_entry *e;
+
+	HASH_FIND(hh, p->by_id, &v->id, sizeof v->id, e);
+	if (!e) {
+		e = calloc(1, sizeof *e);
+		if (!e)
+			return -ENOMEM;
+		e->p = *v;
+		HASH_ADD(hh, p->by_id, p.id, sizeof e->p.id, e);
+	}
+	e->p = *v;
+	return 0;
+}
+
+static int take_in(struct mq_producers *p, const struct mq_batch *b, const uint8_t *body)
+{
+	if (b->control == MQ_CONTROL_SNAPSHOT || b->control == MQ_CONTROL_REGISTER) {
+		const uint8_t *at = body, *end = body + b->stored_len;
+		struct mq_producer v;
+		int rc;
+
+		while ((rc = mq_producer_next(&at, end, &v)) > 0)
+			if ((rc = put(p, &v)) < 0)
+				return rc;
+		return rc;
+	}
+	if (b->who.kind != MQ_WHO_NOBODY) {
+		struct mq_producer_entry *e;
+
+		HASH_FIND(hh, p->by_id, &b->who.id, sizeof b->who.id, e);
+		if (e) {
+			e->p.generation = b->who.generation;
+			e->p.number = b->who.number;
+			e->p.last_base = b->base_offset;
+		}
+	}
+	return 0;
+}
+
+int mq_producers_learn(struct mq_producers *p, const struct mq_batch *b, const uint8_t *body, uint64_t pos, uint64_t end)
+{
+	int rc;
+
+	if (p->pos != pos)
+		return 0; /* not caught up: it will be read from the log */
+	rc = take_in(p, b, body);
+	if (rc == 0)
+		p->pos = end;
+	return rc;
+}
+
+/* ---- the cache file: 16 bytes segment id, u64 position, u32 length, u32 CRC32C seeded for that place, entries ---- */
+enum { CACHE_HEAD = 32, CACHE_MAX = 64 << 20 };
+
+static uint32_t cache_crc(const struct mq_segment_id *id, uint64_t pos, const void *body, size_t len)
+{
+	return mq_crc32c(mq_batch_seed(id->b, pos), body, len);
+}
+
+static int load_cache(struct mq_producers *p, int dir, const struct mq_segment *seg, uint64_t to)
+{
+	uint8_t head[CACHE_HEAD];
+	uint8_t *body = NULL;
+	const uint8_t *at;
+	struct mq_producer v;
+	uint64_t pos, len;
+	int rc = 0, fd = mq_sys->openat(dir, "producers", O_RDONLY, 0);
+
+	if (fd < 0)
+		return 0;
+	if (mq_sys->read(fd, head, sizeof head) != (ssize_t)CACHE_HEAD || memcmp(head, seg->h.id.b, 16) != 0)
+		goto out;
+	pos = mq_get_le64(head + 16);
+	len = mq_get_le32(head + 24);
+	if (pos > to || pos < MQ_SEGMENT_HEADER_LEN || len > CACHE_MAX)
+		goto out;
+	body = malloc(len + 1);
+	if (!body) {
+		rc = -ENOMEM;
+		goto out;
+	}
+	if (mq_sys->read(fd, body, len) != (ssize_t)len || cache_crc(&seg->h.id, pos, body, len) != mq_get_le32(head + 28))
+		goto out;
+	at = body;
+	while ((rc = mq_producer_next(&at, body + len, &v)) > 0)
+		if ((rc = put(p, &v)) < 0)
+			goto out;
+	if (rc == 0)
+		p->pos = pos;
+	rc = 0;
+out:
+	free(body);
+	(void)mq_sys->close(fd);
+	return rc;
+}
+
+int mq_producers_save(const struct mq_producers *p, int dir, unsigned mode, struct mq_err *err)
+{
+	static const char tmp[] = ".producers.tmp";
+	struct mq_buf b;
+	uint8_t head[CACHE_HEAD] = {0};
+	int rc = 0, fd = -1;
+
+	mq_buf_init(&b);
+	rc = mq_buf_add(&b, head, sizeof head);
+	for (const struct mq_producer_entry *e = p->by_id; e && rc == 0; e = e->hh.next)
+		rc = mq_producer_append(&b, &e->p);
+	if (rc < 0)
+		goto out;
+	memcpy(b.p, p->segment.b, 16);
+	mq_put_le64((uint8_t *)b.p + 16, p->pos);
+	mq_put_le32((uint8_t *)b.p + 24, (uint32_t)(b.len - CACHE_HEAD));
+	mq_put_le32((uint8_t *)b.p + 28, cache_crc(&p->segment, p->pos, b.p + CACHE_HEAD, b.len - CACHE_HEAD));
+	(void)mq_sys->unlinkat(dir, tmp, false);
+	fd = rc = mq_sys->openat(dir, tmp, O_WRONLY | O_CREAT | O_EXCL, mode);
+	if (rc < 0)
+		goto out;
+	rc = mq_sys->fchmod(fd, mode);
+	if (rc == 0 && mq_sys->pwrite(fd, b.p, b.len, 0) != (ssize_t)b.len)
+		rc = -ENOSPC;
+	if (rc == 0)
+		rc = mq_sys->renameat(dir, tmp, dir, "producers", true);
+out:
+	if (fd >= 0)
+		(void)mq_sys->close(fd);
+	mq_buf_release(&b);
+	return rc < 0 ? mq_err_sys(err, rc, "cannot write the producer cache") : 0;
+}
+
+int mq_producers_catch_up(struct mq_producers *p, int dir, struct mq_scan *scan, const struct mq_segment *seg,
+                          uint64_t to, struct mq_err *err)
+{
+	int rc = 0;
+
+	if (!mq_segment_id_equal(&p->segment, &seg->h.id) || p->pos > to) {
+		mq_producers_release(p);
+		p->segment = seg->h.id;
+		p->pos = MQ_SEGMENT_HEADER_LEN;
+		rc = load_cache(p, dir, seg, to);
+		if (rc < 0)
+			return mq_err_sys(err, rc, "cannot read the producer cache");
+	}
+	mq_scan_reset(scan, seg);
+	while (p->pos < to) {
+		struct mq_batch b;
+		const uint8_t *body = NULL;
+
+		rc = mq_scan_header(scan, p->pos, to, &b, err);
+		if (rc == 1 && b.kind == MQ_BATCH_CONTROL)
+			rc = mq_scan_batch(scan, p->pos, to, &b, &body, err);
+		if (rc == MQ_EDAMAGE) {
+			uint64_t next;
+
+			rc = mq_scan_resync(scan, p->pos + 1, to, &next, err);
+			if (rc < 0)
+				break;
+			p->pos = rc == 1 ? next : to;
+			continue;
+		}
+		if (rc <= 0)
+			break;
+		rc = take_in(p, &b, body);
+		if (rc < 0)
+			break;
+		p->pos += mq_batch_len(&b);
+	}
+	mq_scan_reset(scan, seg);
+	return rc < 0 ? rc : 0;
+}
+
+static int newest_first(const void *a, const void *b)
+{
+	const struct mq_producer *x = *(const struct mq_producer *const *)a, *y = *(const struct mq_producer *const *)b;
+	uint64_t u = x->last_base == MQ_NO_OFFSET ? 0 : x->last_base, v = y->last_base == MQ_NO_OFFSET ? 0 : y->last_base;
+
+	return u < v ? 1 : u > v ? -1 : 0;
+}
+
+int mq_producers_snapshot(const struct mq_producers *p, struct mq_buf *body, uint32_t *ret_dropped)
+{
+	size_t n = HASH_COUNT(p->by_id), i = 0;
+	const struct mq_producer **all;
+	int rc = 0;
+
+	*ret_dropped = 0;
+	if (n == 0)
+		return 0;
+	all = malloc(n * sizeof *all);
+	if (!all)
+		return -ENOMEM;
+	for (const struct mq_producer_entry *e = p->by_id; e; e = e->hh.next)
+		all[i++] = &e->p;
+	qsort(all, n, sizeof *all, newest_first);
+	for (i = 0; i < n && rc == 0; i++) {
+		size_t before = body->len;
+
+		rc = mq_producer_append(body, all[i]);
+		if (rc == 0 && body->len > MQ_PRODUCERS_SNAPSHOT_MAX) {
+			body->len = before;
+			*ret_dropped = (uint32_t)(n - i);
+			break;
+		}
+	}
+	free(all);
+	return rc;
+}

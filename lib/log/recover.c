@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Where `state` does not hold: find the head by listing, verify above the durable mark, write again, sync,
+ * and only then publish.  Under the append lock, so at most one recovers and nothing is appended meanwhile.
+ *
+ * What ends the log is told from what was damaged by the witness: the highest position that anything which
+ * was itself written after a sync says is durable.  A bad batch below it is damage, above it the log ends.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "log/internal.h"
+#include "log/visible.h"
+#include "sys/sys.h"
+
+struct recovery {
+	struct mq_log *log;
+	uint64_t size;          /* of the file */
+	uint64_t durable_pos;   /* scanning starts here; below it nothing is written again */
+	uint64_t durable_offset;
+	uint64_t pos;           /* end of what verifies, so far */
+	uint64_t offset;        /* next offset there */
+	uint64_t witness_pos;   /* bytes below were promised */
+	uint64_t offset_min;    /* offsets below were visible or committed */
+	int64_t max_time_us;
+	bool damaged;
+};
+
+static void note_batch(struct recovery *r, const struct mq_batch *b, uint64_t end)
+{
+	r->pos = end;
+	r->offset = b->next_offset;
+	if (b->max_time_us > r->max_time_us)
+		r->max_time_us = b->max_time_us;
+	if (b->durable_pos > r->witness_pos && b->durable_pos <= end)
+		r->witness_pos = b->durable_pos;
+	if (b->kind == MQ_BATCH_CONTROL && (b->control == MQ_CONTROL_SNAPSHOT || b->control == MQ_CONTROL_REGISTER))
+		r->log->tail.flags |= MQ_TAIL_PRODUCERS;
+}
+
+/* Batches in a row from r->pos on. */
+static int run(struct recovery *r, struct mq_err *err)
+{
+	for (;;) {
+		struct mq_batch b;
+		const uint8_t *body;
+		int rc = mq_scan_batch(&r->log->scan, r->pos, r->size, &b, &body, err);
+
+		if (rc == 1 && b.base_offset < r->offset)
+			rc = MQ_EDAMAGE; /* a former life of these bytes */
+		if (rc == 0 || rc == MQ_EDAMAGE)
+			return 0;
+		if (rc < 0)
+			return rc;
+		note_batch(r, &b, r->pos + mq_batch_len(&b));
+	}
+}
+
+/* Batches behind the first bad place: what they witness of the bytes before them. */
+static int look_behind(struct recovery *r, struct mq_err *err)
+{
+	uint64_t pos = r->pos + 1;
+
+	for (;;) {
+		struct mq_batch b;
+		const uint8_t *body;
+		int rc = mq_scan_resync(&r->log->scan, pos, r->size, &pos, err);
+
+		if (rc <= 0)
+			return rc;
+		rc = mq_scan_batch(&r->log->scan, pos, r->size, &b, &body, err);
+		if (rc < 0)
+			return rc;
+		if (b.durable_pos > r->witness_pos && b.durable_pos <= pos)
+			r->witness_pos = b.durable_pos;
+		pos += mq_batch_len(&b);
+	}
+}
+
+/* Step over damaged places while something below the witness is missing. */
+static int step_over(struct recovery *r, struct mq_err *err)
+{
+	while (r->pos < r->witness_pos) {
+		uint64_t next;
+		int rc = mq_scan_resync(&r->log->scan, r->pos + 1, r->size, &next, err);
+
+		if (rc < 0)
+			return rc;
+		mq_log_notice(r->log, "damage in segment %s from %llu on: acknowledged bytes do not verify; run mq-check",
+		              r->log->head.name, (unsigned long long)r->pos);
+		r->damaged = true;
+		if (rc == 0) {
+			r->pos = r->witness_pos;
+			return 0;
+		}
+		r->pos = next;
+		rc = run(r, err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+int mq_log_write_again(struct mq_log *log, struct mq_scan *scan, uint64_t from, uint64_t to, struct mq_err *err)
+{
+	uint64_t pos = from;
+
+	mq_scan_reset(scan, &log->head);
+	while (pos < to) {
+		struct mq_batch b;
+		const uint8_t *body;
+		int rc = mq_scan_batch(scan, pos, to, &b, &body, err);
+
+		if (rc == 0)
+			rc = mq_err_set(err, MQ_EDAMAGE, "segment %s: no batch at %llu where one was published", log->head.name,
+			                (unsigned long long)pos);
+		if (rc == 1)
+			rc = mq_segment_write(&log->head, pos, &b, body, err);
+		if (rc < 0)
+			return rc;
+		pos += mq_batch_len(&b);
+	}
+	return 0;
+}
+
+static int open_head(struct mq_log *log, struct mq_segment_header *ret, struct mq_err *err)
+{
+	struct mq_segment s;
+	int rc = mq_chain_find_head(log->dir, ret, err);
+
+	if (rc == 0)
+		return mq_err_set(err, MQ_EDAMAGE, "no segment is left; restore the partition or delete the topic");
+	if (rc < 0)
+		return rc;
+	rc = mq_sys->fsync(log->dir); /* its name may not be durable yet */
+	if (rc < 0)
+		return mq_err_sys(err, rc, "cannot sync the directory");
+	rc = mq_segment_open(&s, log->dir, ret->base_offset, ret->id.b, true, err);
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&log->lead);
+	mq_segment_release(&log->head);
+	log->head = s;
+	log->durable_pos = log->wrote_out = s.h.born_end_pos;
+	pthread_mutex_unlock(&log->lead);
+	mq_scan_reset(&log->scan, &log->head);
+	return 0;
+}
+
+/* The tail of a head of which nothing but what it was born with is known. */
+static void born_tail(struct mq_log *log)
+{
+	struct mq_tail *t = &log->tail;
+	const struct mq_segment_header *h = &log->head.h;
+
+	t->segment = h->id;
+	t->segment_base = h->base_offset;
+	t->segment_created_us = h->created_us;
+	t->epoch = h->epoch;
+	t->pos = t->strict_start = t->strict_end = h->born_end_pos;
+	t->next_offset = t->strict_offset = h->born_end_offset;
+	t->index_pos = t->index_count = t->producers_pos = 0;
+}
+
+/* A roll was cut short, and the tail holds otherwise: nothing was appended behind it. */
+static int finish_roll(struct mq_log *log, struct mq_err *err)
+{
+	struct mq_segment_id before = log->tail.segment;
+	struct mq_segment_header h;
+	int rc = open_head(log, &h, err);
+
+	if (rc < 0)
+		return rc;
+	if (!mq_segment_id_equal(&h.id, &before))
+		born_tail(log);
+	log->tail.flags &= ~(uint32_t)MQ_TAIL_ROLLING;
+	return mq_state_tail_publish(&log->state, &log->tail, ++log->tail_seq, err);
+}
+
+/* Where to begin, and what was promised. */
+static int survey_witnesses(struct recovery *r, struct mq_err *err)
+{
+	struct mq_log *log = r->log;
+	const struct mq_segment_header *h = &log->head.h;
+	const struct mq_tail *t = &log->tail;
+	uint64_t pos, offset, outside_pos = 0, outside_offset = 0;
+	int rc = mq_state_durable(&log->state, &h->id, UINT64_MAX, &pos, &offset, NULL, err);
+
+	if (rc < 0)
+		return rc;
+	r->durable_pos = h->born_end_pos;
+	r->offset = h->born_end_offset;
+	if (pos > r->durable_pos && pos <= r->size) {
+		r->durable_pos = pos;
+		r->offset = offset;
+	}
+	r->witness_pos = pos > h->born_end_pos ? pos : h->born_end_pos;
+	r->offset_min = pos > h->born_end_pos ? offset : h->born_end_offset;
+	r->max_time_us = 0;
+	if (log->tail_seq > 0 && mq_segment_id_equal(&t->segment, &h->id)) {
+		uint64_t visible_pos, visible_offset;
+
+		mq_visible_end(t, pos, offset, &visible_pos, &visible_offset);
+		if (visible_offset > r->offset_min)
+			r->offset_min = visible_offset;
+		r->max_time_us = t->max_time_us;
+	}
+	if (log->opt.witness) {
+		uint64_t committed = 0;
+
+		rc = log->opt.witness(log->opt.witness_arg, &h->id, &outside_pos, &outside_offset, &committed);
+		if (rc < 0)
+			return mq_err_set(err, rc, "cannot read what the groups committed");
+		if (outside_pos > r->witness_pos)
+			r->witness_pos = outside_pos;
+		if (outside_offset > r->offset_min)
+			r->offset_min = outside_offset;
+		if (committed > r->offset_min)
+			r->offset_min = committed;
+	}
+	if (r->durable_pos > h->born_end_pos)
+		log->tail.flags |= MQ_TAIL_PRODUCERS; /* what lies below is not read: there may be some */
+	r->pos = r->durable_pos;
+	r->durable_offset = r->offset;
+	return 0;
+}
+
+static int verify(struct recovery *r, struct mq_err *err)
+{
+	int rc = run(r, err);
+
+	if (rc < 0 || r->pos >= r->size)
+		goto out;
+	rc = look_behind(r, err);
+out:
+	if (rc == 0)
+		rc = step_over(r, err);
+	if (rc == 0 && err)
+		err->code = 0, err->text[0] = 0;
+	return rc;
+}
+
+/* Publish a tail at r->pos in the head and sync, writing again what the last sync may not have reached. */
+static int settle_head(struct recovery *r, struct mq_err *err)
+{
+	struct mq_log *log = r->log;
+	struct mq_tail *t = &log->tail;
+	int rc;
+
+	born_tail(log);
+	t->pos = r->pos;
+	t->next_offset = r->offset;
+	t->max_time_us = r->max_time_us;
+	/* Invisible until the sync: whoever reads the tail before that waits for it. */
+	t->strict_start = r->durable_pos;
+	t->strict_offset = r->durable_offset;
+	t->strict_end = r->pos;
+	(void)mq_index_last(&log->head, log->dir, r->pos, &t->index_count, &t->index_pos);
+	if (!r->damaged) {
+		rc = mq_log_write_again(log, &log->scan, r->durable_pos, r->pos, err);
+		if (rc < 0)
+			return rc;
+	}
+	mq_state_tail_adopt(&log->state, t);
+	t->flags &= ~(uint32_t)MQ_TAIL_ROLLING;
+	t->flags |= MQ_TAIL_UNSETTLED; /* until the sync: who finds it begins anew */
+	rc = mq_state_tail_publish(&log->state, t, ++log->tail_seq, err);
+	if (rc == 0)
+		rc = mq_log_sync_locked(log, err);
+	return rc;
+}
+
+static int full(struct mq_log *log, struct mq_err *err)
+{
+	struct recovery r = {.log = log};
+	struct mq_segment_header h;
+	struct mq_successor how = {.reason = MQ_SEGMENT_DAMAGE, .new_incarnation = true};
+	int rc = open_head(log, &h, err);
+
+	if (rc == 0)
+		rc = mq_segment_size(&log->head, &r.size, err);
+	if (rc == 0)
+		rc = survey_witnesses(&r, err);
+	if (rc == 0)
+		rc = verify(&r, err);
+	if (rc < 0)
+		return rc;
+	if (r.offset_min < r.offset)
+		r.offset_min = r.offset;
+	rc = settle_head(&r, err);
+	if (rc < 0) {
+		/* Its sync failed: what verifies goes on in a successor, or 74. */
+		how.reason = MQ_SEGMENT_CLOSED;
+		how.pred_end_pos = r.durable_pos;
+		how.pred_end_offset = r.durable_offset;
+		how.copy_to = r.pos;
+	} else {
+		how.pred_end_pos = how.copy_to = r.pos;
+		how.pred_end_offset = r.offset;
+	}
+	how.next_offset_min = r.offset_min;
+	log->tail.flags &= ~(uint32_t)MQ_TAIL_UNSETTLED; /* what is published next has been settled */
+	if (rc == 0 && r.size <= r.pos && !r.damaged && r.offset_min == r.offset) {
+		log->tail.strict_start = log->tail.strict_end = r.pos; /* all of it is durable */
+		log->tail.strict_offset = r.offset;
+		return mq_state_tail_publish(&log->state, &log->tail, ++log->tail_seq, err);
+	}
+	/* Bytes behind the end may be batches of a former life: nothing is appended where they could join on. */
+	return mq_log_succeed(log, &how, err);
+}
+
+int mq_log_recover(struct mq_log *log, struct mq_err *err)
+{
+	if (log->tail_seq > 0 && mq_state_tail_trusted(&log->state, &log->tail) && !(log->tail.flags & MQ_TAIL_UNSETTLED))
+		return finish_roll(log, err);
+	return full(log, err);
+}

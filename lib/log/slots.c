@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "log/slots.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "sys/sys.h"
+
+int mq_slots_read(int fd, uint32_t block, mq_slot_decode_fn *decode, void *ret_value, size_t value_len,
+                  int *ret_which, uint64_t *ret_seq, const char *what, struct mq_err *err)
+{
+	uint8_t raw[2][MQ_SLOT_LEN];
+	uint8_t value[2][256];
+	uint64_t seq[2];
+	bool empty[2];
+	int best;
+
+	for (int attempt = 0;; attempt++) {
+		for (int i = 0; i < 2; i++) {
+			ssize_t n = mq_sys->pread(fd, raw[i], MQ_SLOT_LEN, (uint64_t)(block + (uint32_t)i) * MQ_SLOT_BLOCK);
+
+			if (n < 0)
+				return mq_err_sys(err, (int)n, "%s: cannot read", what);
+			memset(raw[i] + n, 0, (size_t)(MQ_SLOT_LEN - n)); /* beyond the end: never written */
+			seq[i] = decode(raw[i], block + (uint32_t)i, value[i]);
+			empty[i] = seq[i] == 0 && mq_slot_empty(raw[i]);
+		}
+		best = seq[0] > seq[1] ? 0 : 1;
+		if (seq[best] > 0 || (empty[0] && empty[1]))
+			break;
+		if (attempt == 8) /* not a write seen half-way, then */
+			return mq_err_set(err, MQ_EDAMAGE, "%s: no slot verifies; restore it or set it by hand", what);
+	}
+	*ret_seq = seq[best];
+	*ret_which = seq[best] > 0 ? best : -1;
+	if (seq[best] > 0)
+		memcpy(ret_value, value[best], value_len);
+	return 0;
+}
+
+void mq_slots_take(struct mq_slots *s, int fd, uint32_t block, int which, uint64_t seq)
+{
+	s->fd = fd;
+	s->block = block;
+	s->latest = which;
+	s->seq = seq;
+	s->known = which < 0;
+	s->dirty = which >= 0; /* by a former owner, as far as we know */
+	s->failed = false;
+}
+
+static int refused(const char *what, struct mq_err *err)
+{
+	return mq_err_set(err, MQ_EBROKEN, "%s: refused after an earlier failed write or sync", what);
+}
+
+int mq_slots_prepare(struct mq_slots *s, uint32_t *ret_block, uint64_t *ret_seq, const char *what, struct mq_err *err)
+{
+	if (s->failed)
+		return refused(what, err);
+	if (!s->known) {
+		int rc = mq_slots_sync(s, what, err);
+
+		if (rc < 0)
+			return rc;
+	}
+	if (s->latest < 0)
+		*ret_block = s->block;
+	else
+		*ret_block = s->block + (uint32_t)(s->dirty ? s->latest : 1 - s->latest);
+	*ret_seq = s->seq + 1;
+	return 0;
+}
+
+int mq_slots_write(struct mq_slots *s, uint32_t block, uint64_t seq, const uint8_t raw[MQ_SLOT_LEN], const char *what,
+                   struct mq_err *err)
+{
+	ssize_t n = mq_sys->pwrite(s->fd, raw, MQ_SLOT_LEN, (uint64_t)block * MQ_SLOT_BLOCK);
+
+	if (n != MQ_SLOT_LEN) {
+		s->failed = true;
+		return mq_err_sys(err, n < 0 ? (int)n : -EIO, "%s: cannot write", what);
+	}
+	s->latest = (int)(block - s->block);
+	s->seq = seq;
+	s->dirty = true;
+	return 0;
+}
+
+int mq_slots_sync(struct mq_slots *s, const char *what, struct mq_err *err)
+{
+	int rc;
+
+	if (s->failed)
+		return refused(what, err);
+	if (s->dirty) {
+		rc = mq_sys->fdatasync(s->fd);
+		if (rc < 0) {
+			s->failed = true;
+			return mq_err_sys(err, rc, "%s: cannot make it durable", what);
+		}
+	}
+	s->known = true;
+	s->dirty = false;
+	return 0;
+}

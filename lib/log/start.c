@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "log/start.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "log/slots.h"
+#include "sys/sys.h"
+
+static const char what[] = "start";
+
+static uint64_t decode(const uint8_t raw[MQ_SLOT_LEN], uint32_t block, void *ret)
+{
+	return mq_start_decode(raw, block, ret);
+}
+
+static int write_start(struct mq_slots *slots, const uint8_t topic_id[16], uint64_t offset, struct mq_err *err)
+{
+	struct mq_start v = {.log_start = offset};
+	uint8_t raw[MQ_SLOT_LEN];
+	uint32_t block;
+	uint64_t seq;
+	int rc = mq_slots_prepare(slots, &block, &seq, what, err);
+
+	if (rc < 0)
+		return rc;
+	memcpy(v.topic_id, topic_id, 16);
+	mq_start_encode(&v, seq, block, raw);
+	rc = mq_slots_write(slots, block, seq, raw, what, err);
+	return rc < 0 ? rc : mq_slots_sync(slots, what, err);
+}
+
+int mq_start_create(int dir, unsigned mode, const uint8_t topic_id[16], struct mq_err *err)
+{
+	struct mq_slots slots;
+	int fd = mq_sys->openat(dir, what, O_RDWR | O_CREAT | O_EXCL, mode), rc;
+
+	if (fd < 0)
+		return mq_err_sys(err, fd, "cannot create %s", what);
+	rc = mq_sys->fchmod(fd, mode);
+	if (rc == 0)
+		rc = mq_sys->fallocate(fd, 0, 2 * MQ_SLOT_BLOCK);
+	if (rc < 0) {
+		mq_err_sys(err, rc, "cannot make %s", what);
+	} else {
+		mq_slots_take(&slots, fd, 0, -1, 0);
+		rc = write_start(&slots, topic_id, 0, err);
+	}
+	(void)mq_sys->close(fd);
+	return rc;
+}
+
+static int read_start(int fd, const uint8_t topic_id[16], uint64_t *ret, int *ret_which, uint64_t *ret_seq, struct mq_err *err)
+{
+	struct mq_start v = {0};
+	int rc = mq_slots_read(fd, 0, decode, &v, sizeof v, ret_which, ret_seq, what, err);
+
+	if (rc < 0)
+		return rc;
+	if (*ret_which < 0 || memcmp(v.topic_id, topic_id, 16) != 0)
+		return mq_err_set(err, MQ_EDAMAGE, "%s holds no log start of this topic; restore it", what);
+	*ret = v.log_start;
+	return 0;
+}
+
+int mq_start_read(int dir, const uint8_t topic_id[16], uint64_t *ret, struct mq_err *err)
+{
+	uint64_t seq;
+	int which, rc, fd = mq_sys->openat(dir, what, O_RDONLY, 0);
+
+	if (fd < 0)
+		return mq_err_sys(err, fd, "cannot open %s", what);
+	rc = read_start(fd, topic_id, ret, &which, &seq, err);
+	(void)mq_sys->close(fd);
+	return rc;
+}
+
+int mq_start_advance(int dir, const uint8_t topic_id[16], uint64_t offset, struct mq_err *err)
+{
+	struct mq_slots slots;
+	uint64_t now, seq;
+	int which, rc, fd = mq_sys->openat(dir, what, O_RDWR, 0);
+
+	if (fd < 0)
+		return mq_err_sys(err, fd, "cannot open %s", what);
+	rc = read_start(fd, topic_id, &now, &which, &seq, err);
+	if (rc == 0 && offset > now) {
+		mq_slots_take(&slots, fd, 0, which, seq);
+		rc = write_start(&slots, topic_id, offset, err);
+	}
+	(void)mq_sys->close(fd);
+	return rc;
+}

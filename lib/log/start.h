@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The log start: the first offset that is still of the log, in the file `start` of a partition.  It only
+ * moves up, and is durable before anything below it is removed.
+ */
+#ifndef MQ_LOG_START_H
+#define MQ_LOG_START_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+
+/* Allocated whole, written with 0 and synced. */
+int mq_start_create(int dir, unsigned mode, const uint8_t topic_id[16], struct mq_err *err);
+int mq_start_read(int dir, const uint8_t topic_id[16], uint64_t *ret, struct mq_err *err);
+/* Under the append lock.  0 also where it is there already or above. */
+int mq_start_advance(int dir, const uint8_t topic_id[16], uint64_t offset, struct mq_err *err);
+
+#endif

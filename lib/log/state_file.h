@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * `state`: the published tail, the durable marks and the futex word of one partition.
+ *
+ * The tail is written only under the append lock and holds only for the boot and mounts it names and
+ * for this very file (inode and birth time): rule 9.  A mark is a true lower bound for ever: it is
+ * written after the fdatasync that it tells of, under its own sync byte.  Neither shares a block with
+ * the other, so a torn block never takes both.
+ */
+#ifndef MQ_LOG_STATE_FILE_H
+#define MQ_LOG_STATE_FILE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "format/state.h"
+
+struct mq_state_file {
+	int fd;
+	bool writable;
+	uint64_t ino;
+	int64_t btime_ns;
+	uint64_t mount;
+	uint8_t boot_id[16];
+	uint32_t *futex; /* mapped on first use; NULL */
+};
+
+void mq_state_file_init(struct mq_state_file *s);
+/* -ENOENT where there is none; MQ_ECONFIG for a newer one.  A head block that does not verify is MQ_EDAMAGE:
+ * a writer then makes the file anew. */
+int mq_state_file_open(struct mq_state_file *s, int dir, bool writable, struct mq_err *err);
+/* Make it under a temporary name, allocated whole (recovery never needs space), and put it in place of
+ * whatever is there.  Under the append lock.  Not synced: it is a cache. */
+int mq_state_file_create(int dir, unsigned mode, struct mq_err *err);
+void mq_state_file_release(struct mq_state_file *s);
+
+/* The newest valid tail; its sequence in *ret_seq, 0 where there is none. */
+int mq_state_tail_read(struct mq_state_file *s, struct mq_tail *ret, uint64_t *ret_seq, struct mq_err *err);
+/* seq: the one to write, the last read plus one. */
+int mq_state_tail_publish(struct mq_state_file *s, const struct mq_tail *t, uint64_t seq, struct mq_err *err);
+/* Does the tail speak of this file, this boot and this mount? */
+bool mq_state_tail_trusted(const struct mq_state_file *s, const struct mq_tail *t);
+/* The same but for the mount: bytes may have been lost with an earlier mount, never added. */
+bool mq_state_tail_same_boot(const struct mq_state_file *s, const struct mq_tail *t);
+/* Make it speak of this file, boot and mount, remembering the mounts it held for. */
+void mq_state_tail_adopt(const struct mq_state_file *s, struct mq_tail *t);
+
+int mq_state_mark_read(struct mq_state_file *s, int m, struct mq_mark *ret, uint64_t *ret_seq, struct mq_err *err);
+int mq_state_mark_write(struct mq_state_file *s, int m, const struct mq_mark *v, uint64_t seq, struct mq_err *err);
+/* The highest mark of a segment: position and offset, 0 and 0 where no mark is of it.  Stops looking at one
+ * that reaches `enough`. */
+int mq_state_durable(struct mq_state_file *s, const struct mq_segment_id *segment, uint64_t enough, uint64_t *ret_pos,
+                     uint64_t *ret_offset, uint64_t *ret_sync_ns, struct mq_err *err);
+
+/* The futex word; NULL with *err. */
+uint32_t *mq_state_futex(struct mq_state_file *s, struct mq_err *err);
+
+#endif

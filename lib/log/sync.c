@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Group commit across processes.
+ *
+ * Whoever wants durability tries sync byte 0.  The one that gets it leads: it notes "started" in its mark,
+ * syncs all that is published, notes "finished" with the new durable position, wakes the rest.  The others
+ * wait on the futex word.  A leader that died left its byte free, and its "started" without a "finished":
+ * then the kernel may have told it alone of a failure, so the next one first writes the bytes again.  A
+ * leader that stalls (longer than max(20 ms, 4 x the last sync)) keeps its byte; who waits takes the next.
+ *
+ * Durability is (segment, position), never an offset: after a close the same offset may stand elsewhere.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "log/internal.h"
+#include "log/visible.h"
+#include "sys/hold.h"
+#include "sys/sys.h"
+
+static int64_t max_i64(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* Marks of all leaders: how far this segment is durable, and whether a sync was started and not finished. */
+static int survey(struct mq_log *log, const struct mq_segment_header *h, struct mq_mark *ret_durable, bool *ret_unfinished,
+                  struct mq_err *err)
+{
+	ret_durable->segment = h->id;
+	ret_durable->pos = h->born_end_pos;
+	ret_durable->end_offset = h->born_end_offset;
+	*ret_unfinished = false;
+	for (int m = 0; m < MQ_STATE_MARKS; m++) {
+		struct mq_mark v;
+		uint64_t seq;
+		int rc = mq_state_mark_read(&log->state, m, &v, &seq, err);
+
+		if (rc < 0)
+			return rc;
+		if (seq == 0)
+			continue;
+		if (!mq_segment_id_equal(&v.segment, &h->id))
+			continue;
+		if (v.started != v.finished)
+			*ret_unfinished = true;
+		if (v.pos > ret_durable->pos) {
+			ret_durable->pos = v.pos;
+			ret_durable->end_offset = v.end_offset;
+		}
+	}
+	return 0;
+}
+
+/* Leaders that died in this segment: what they had begun is done.  One that merely stalls still has its byte. */
+static int settle_unfinished(struct mq_log *log, int mine, const struct mq_mark *done, struct mq_err *err)
+{
+	for (int m = 0; m < MQ_STATE_MARKS; m++) {
+		uint64_t byte = (uint64_t)(MQ_LOG_SYNC_BYTE + m), seq;
+		struct mq_mark v;
+		int rc;
+
+		if (m == mine || mq_sys->lock(log->lock, MQ_LOCK_WRITE, byte, 1, false) < 0)
+			continue;
+		rc = mq_state_mark_read(&log->state, m, &v, &seq, err);
+		if (rc == 0 && seq > 0 && v.started != v.finished && mq_segment_id_equal(&v.segment, &done->segment)) {
+			v.pos = done->pos;
+			v.end_offset = done->end_offset;
+			v.finished = v.started;
+			rc = mq_state_mark_write(&log->state, m, &v, seq + 1, err);
+		}
+		(void)mq_sys->lock(log->lock, MQ_LOCK_NONE, byte, 1, false);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* Sync all that is published, holding sync byte m and log->lead.  1: the head is another by now, look again. */
+static int lead(struct mq_log *log, int m, struct mq_err *err)
+{
+	struct mq_mark mark, durable;
+	struct mq_tail t;
+	uint64_t tail_seq, seq;
+	bool unfinished;
+	int64_t t0;
+	int rc = mq_state_tail_read(&log->state, &t, &tail_seq, err);
+
+	if (rc < 0)
+		return rc;
+	if (tail_seq == 0 || !mq_segment_id_equal(&t.segment, &log->head.h.id))
+		return 1;
+	if (log->head.failed)
+		return mq_err_set(err, MQ_EBROKEN, "segment %s: refused after an earlier failed sync", log->head.name);
+	rc = survey(log, &log->head.h, &durable, &unfinished, err);
+	if (rc == 0)
+		rc = mq_state_mark_read(&log->state, m, &mark, &seq, err);
+	if (rc < 0)
+		return rc;
+	mark.segment = durable.segment;
+	mark.pos = durable.pos;
+	mark.end_offset = durable.end_offset;
+	mark.started = mark.finished + 1;
+	rc = mq_state_mark_write(&log->state, m, &mark, ++seq, err);
+	if (rc < 0)
+		return rc;
+	if (unfinished) {
+		struct mq_scan scan;
+
+		mq_scan_init(&scan);
+		rc = mq_log_write_again(log, &scan, durable.pos, t.pos, err);
+		mq_scan_release(&scan);
+		if (rc < 0)
+			return rc;
+	}
+	t0 = mq_sys->clock_ns(MQ_CLOCK_MONOTONIC);
+	rc = mq_segment_sync(&log->head, err);
+	if (rc < 0)
+		return rc; /* "started" stays: it holds the next one off */
+	mark.pos = t.pos;
+	mark.end_offset = t.next_offset;
+	mark.finished = mark.started;
+	mark.last_sync_ns = (uint64_t)max_i64(mq_sys->clock_ns(MQ_CLOCK_MONOTONIC) - t0, 0);
+	rc = mq_state_mark_write(&log->state, m, &mark, ++seq, err);
+	if (rc == 0)
+		log->durable_pos = t.pos;
+	if (rc == 0 && unfinished)
+		rc = settle_unfinished(log, m, &mark, err);
+	return rc;
+}
+
+static void wake(struct mq_log *log)
+{
+	uint32_t *word = mq_state_futex(&log->state, NULL);
+
+	if (!word)
+		return; /* the waiters' time-out covers it */
+	__atomic_add_fetch(word, 1, __ATOMIC_SEQ_CST);
+	(void)mq_sys->futex_wake(word);
+}
+
+int mq_log_sync_locked(struct mq_log *log, struct mq_err *err)
+{
+	int rc = -EAGAIN, m;
+
+	pthread_mutex_lock(&log->lead);
+	for (m = 0; m < MQ_STATE_MARKS && rc < 0; m++)
+		rc = mq_sys->lock(log->lock, MQ_LOCK_WRITE, (uint64_t)(MQ_LOG_SYNC_BYTE + m), 1, false);
+	m--;
+	while (rc == -EAGAIN || rc == -EACCES || rc == -EINTR)
+		rc = mq_sys->lock(log->lock, MQ_LOCK_WRITE, (uint64_t)(MQ_LOG_SYNC_BYTE + m), 1, true);
+	if (rc == 0) {
+		rc = lead(log, m, err);
+		(void)mq_sys->lock(log->lock, MQ_LOCK_NONE, (uint64_t)(MQ_LOG_SYNC_BYTE + m), 1, false);
+		wake(log);
+		if (rc == 1)
+			rc = mq_err_set(err, MQ_EBROKEN, "the head changed under the append lock");
+	} else {
+		mq_err_sys(err, rc, "cannot take a sync lock");
+	}
+	pthread_mutex_unlock(&log->lead);
+	return rc;
+}
+
+/* The ticket's segment is no longer the head: its successor says whether the batch lies before its end. */
+static int fate(struct mq_log *log, const struct mq_tail *t, const struct mq_log_ticket *ticket, struct mq_err *err)
+{
+	struct mq_segment_header h;
+	struct mq_segment s;
+	struct mq_segment_id id = t->segment;
+	uint64_t base = t->segment_base;
+
+	for (;;) {
+		int rc = mq_segment_open(&s, log->dir, base, id.b, false, err);
+
+		if (rc < 0)
+			return rc;
+		h = s.h;
+		mq_segment_release(&s);
+		if (mq_segment_id_equal(&h.pred_id, &ticket->segment)) {
+			if (h.pred_end_pos >= ticket->end_pos)
+				return 1;
+			break;
+		}
+		if (mq_segment_id_none(&h.pred_id))
+			break;
+		id = h.pred_id;
+		base = h.pred_base;
+	}
+	return mq_err_set(err, MQ_EBROKEN,
+	                  "offsets %llu to %llu: their segment was closed below them after a failed sync; the outcome is "
+	                  "unknown: look before publishing again",
+	                  (unsigned long long)ticket->base_offset, (unsigned long long)ticket->next_offset - 1);
+}
+
+/* 1: as safe as asked.  0: not yet. */
+static int check(struct mq_log *log, const struct mq_log_ticket *ticket, enum mq_ack level, uint64_t *ret_sync_ns,
+                 struct mq_err *err)
+{
+	struct mq_tail t;
+	uint64_t pos, offset, seq, visible;
+	int rc = mq_state_durable(&log->state, &ticket->segment, ticket->end_pos, &pos, &offset, ret_sync_ns, err);
+
+	if (rc < 0)
+		return rc;
+	if (pos >= ticket->end_pos)
+		return 1;
+	rc = mq_state_tail_read(&log->state, &t, &seq, err);
+	if (rc < 0)
+		return rc;
+	if (seq == 0)
+		return mq_err_set(err, MQ_EBROKEN, "state lost its tail while waiting; the outcome is unknown");
+	if (!mq_segment_id_equal(&t.segment, &ticket->segment))
+		return fate(log, &t, ticket, err);
+	if (level == MQ_ACK_WRITTEN) {
+		mq_visible_end(&t, pos, offset, &visible, NULL);
+		return visible >= ticket->end_pos;
+	}
+	return 0;
+}
+
+/* Try to lead on byte m.  1: led, or found it done.  0: somebody else has the byte. */
+static int try_lead(struct mq_log *log, int m, const struct mq_log_ticket *ticket, enum mq_ack level, struct mq_err *err)
+{
+	int rc;
+
+	mq_hold_signals();
+	pthread_mutex_lock(&log->lead);
+	rc = mq_sys->lock(log->lock, MQ_LOCK_WRITE, (uint64_t)(MQ_LOG_SYNC_BYTE + m), 1, false);
+	if (rc < 0) {
+		pthread_mutex_unlock(&log->lead);
+		mq_unhold_signals();
+		return rc == -EAGAIN || rc == -EACCES || rc == -EINTR ? 0 : mq_err_sys(err, rc, "cannot take a sync lock");
+	}
+	rc = check(log, ticket, level, NULL, err); /* the one before us may have done it */
+	if (rc == 0) {
+		rc = lead(log, m, err);
+		if (rc == 1)
+			rc = 0; /* rolled meanwhile: the next check tells the batch's fate */
+		else if (rc == 0)
+			rc = 1;
+	}
+	(void)mq_sys->lock(log->lock, MQ_LOCK_NONE, (uint64_t)(MQ_LOG_SYNC_BYTE + m), 1, false);
+	pthread_mutex_unlock(&log->lead);
+	mq_unhold_signals();
+	wake(log);
+	if (rc == 1)
+		mq_log_ring(log);
+	return rc;
+}
+
+int mq_log_wait(struct mq_log *log, const struct mq_log_ticket *ticket, enum mq_ack level, struct mq_err *err)
+{
+	uint64_t sync_ns = 0;
+	uint32_t *word = NULL, seen = 0;
+	int m = 0;
+
+	for (;;) {
+		int rc;
+
+		if (word)
+			seen = __atomic_load_n(word, __ATOMIC_SEQ_CST);
+		pthread_mutex_lock(&log->lead);
+		rc = check(log, ticket, level, &sync_ns, err);
+		pthread_mutex_unlock(&log->lead);
+		if (rc != 0)
+			return rc < 0 ? rc : 0;
+		rc = try_lead(log, m, ticket, level, err);
+		if (rc == 1)
+			continue; /* check says so, or says why not */
+		if (rc < 0) {
+			/* Close the segment for all, then say what happened to ours: unknown. */
+			struct mq_err close_err = MQ_ERR_INIT;
+
+			(void)mq_log_close_failed(log, &ticket->segment, &close_err);
+			if (rc == MQ_EBROKEN || rc == MQ_EDAMAGE)
+				return rc;
+			mq_err_prefix(err, "the outcome is unknown");
+			if (err)
+				err->code = MQ_EBROKEN;
+			return MQ_EBROKEN;
+		}
+		if (!word) { /* somebody leads: look once more with the word in hand, then sleep on it */
+			pthread_mutex_lock(&log->lead);
+			word = mq_state_futex(&log->state, err);
+			pthread_mutex_unlock(&log->lead);
+			if (!word)
+				return MQ_EBROKEN;
+			continue;
+		}
+		rc = mq_sys->futex_wait(word, seen, max_i64(20 * 1000 * 1000, 4 * (int64_t)sync_ns));
+		m = rc == -ETIMEDOUT ? (m + 1) % MQ_STATE_MARKS : 0;
+	}
+}
+
+int mq_log_sync(struct mq_log *log, struct mq_err *err)
+{
+	struct mq_log_ticket t = {0};
+	int rc = mq_log_enter(log, err);
+
+	if (rc < 0)
+		return rc;
+	t.segment = log->tail.segment;
+	t.end_pos = log->tail.pos;
+	t.base_offset = t.next_offset = log->tail.next_offset;
+	mq_log_leave(log);
+	return mq_log_wait(log, &t, MQ_ACK_DURABLE, err);
+}

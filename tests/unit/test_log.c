@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One partition on a real directory: what is appended comes back, and what a crash leaves is told apart. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/crc32c.h"
+#include "log/cursor.h"
+#include "log/log.h"
+
+struct bed {
+	char path[64];
+	int dir;
+	struct mq_log_options opt;
+};
+
+static int setup(void **state)
+{
+	struct bed *bed = calloc(1, sizeof *bed);
+	struct mq_err err = MQ_ERR_INIT;
+
+	snprintf(bed->path, sizeof bed->path, "log-XXXXXX");
+	assert_non_null(mkdtemp(bed->path));
+	bed->dir = open(bed->path, O_RDONLY | O_DIRECTORY);
+	memset(bed->opt.topic_id, 7, 16);
+	bed->opt.segment_bytes = 1 << 20;
+	bed->opt.mode = 0640;
+	bed->opt.label = "t/0";
+	if (mq_log_create(bed->dir, &bed->opt, &err) < 0)
+		fail_msg("%s", err.text);
+	*state = bed;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct bed *bed = *state;
+	char command[128];
+
+	close(bed->dir);
+	snprintf(command, sizeof command, "rm -rf %s", bed->path);
+	assert_int_equal(system(command), 0);
+	free(bed);
+	return 0;
+}
+
+static struct mq_batch lines(const char *text, uint32_t count, enum mq_ack ack)
+{
+	struct mq_batch b = {.kind = MQ_BATCH_LINES, .ack = ack, .count = count};
+
+	b.stored_len = b.raw_len = (uint32_t)strlen(text);
+	b.body_crc = mq_crc32c(0, text, strlen(text));
+	return b;
+}
+
+static struct mq_log_ticket append(struct mq_log *log, const char *text, uint32_t count, enum mq_ack ack)
+{
+	struct mq_err err = MQ_ERR_INIT;
+	struct mq_batch b = lines(text, count, ack);
+	struct mq_log_ticket t;
+
+	if (mq_log_append(log, &b, text, &t, &err) < 0)
+		fail_msg("append: %s", err.text);
+	return t;
+}
+
+static void wait_for(struct mq_log *log, const struct mq_log_ticket *t, enum mq_ack level)
+{
+	struct mq_err err = MQ_ERR_INIT;
+
+	if (mq_log_wait(log, t, level, &err) < 0)
+		fail_msg("wait: %s", err.text);
+}
+
+static struct mq_log *open_log(struct bed *bed)
+{
+	struct mq_log *log = malloc(sizeof *log);
+	struct mq_err err = MQ_ERR_INIT;
+
+	if (mq_log_open(log, bed->dir, &bed->opt, &err) < 0)
+		fail_msg("open: %s", err.text);
+	return log;
+}
+
+static void close_log(struct mq_log *log)
+{
+	mq_log_release(log);
+	free(log);
+}
+
+/* All that a reader sees from offset on, joined; damage shows as "<from-to>". */
+static char *read_all(struct bed *bed, uint64_t from, uint64_t *ret_next)
+{
+	struct mq_cursor c;
+	struct mq_err err = MQ_ERR_INIT;
+	struct mq_cursor_view v;
+	struct mq_cursor_loss loss;
+	struct mq_buf out = MQ_BUF_INIT;
+	int rc;
+
+	if (mq_cursor_open(&c, bed->dir, "t/0", bed->opt.topic_id, &err) < 0 || mq_cursor_seek(&c, from, &err) < 0)
+		fail_msg("cursor: %s", err.text);
+	while ((rc = mq_cursor_next(&c, &v, &loss, &err)) != 0) {
+		if (rc == 1)
+			mq_buf_add(&out, v.body, v.batch.stored_len);
+		else if (rc == MQ_EDAMAGE)
+			mq_buf_printf(&out, "<%llu-%llu%s>", (unsigned long long)loss.from, (unsigned long long)loss.to,
+			              loss.damage ? "" : " told");
+		else
+			fail_msg("next: %s", err.text);
+	}
+	mq_buf_add_byte(&out, 0);
+	if (ret_next)
+		*ret_next = c.visible_offset;
+	mq_cursor_release(&c);
+	return out.p;
+}
+
+static void expect(struct bed *bed, uint64_t from, const char *want)
+{
+	char *got = read_all(bed, from, NULL);
+
+	assert_string_equal(got, want);
+	free(got);
+}
+
+static void what_is_appended_comes_back_in_order(void **state)
+{
+	struct bed *bed = *state;
+	struct mq_log *log = open_log(bed);
+	struct mq_log_ticket t = append(log, "a\nb\n", 2, MQ_ACK_WRITTEN);
+
+	assert_int_equal(t.base_offset, 0);
+	assert_true(t.visible);
+	t = append(log, "c\n", 1, MQ_ACK_WRITTEN);
+	assert_int_equal(t.base_offset, 2);
+	expect(bed, 0, "a\nb\nc\n");
+	expect(bed, 2, "c\n");
+	close_log(log);
+}
+
+static void a_durable_batch_is_invisible_until_synced_and_holds_back_those_behind_it(void **state)
+{
+	struct bed *bed = *state;
+	struct mq_log *log = open_log(bed);
+	struct mq_log_ticket a, b;
+
+	append(log, "x\n", 1, MQ_ACK_WRITTEN);
+	a = append(log, "a\n", 1, MQ_ACK_DURABLE);
+	b = append(log, "b\n", 1, MQ_ACK_WRITTEN);
+	assert_false(a.visible);
+	assert_false(b.visible);
+	expect(bed, 0, "x\n");
+	wait_for(log, &b, MQ_ACK_WRITTEN);
+	expect(bed, 0, "x\na\nb\n");
+	close_log(log);
+}
+
+static void a_full_segment_rolls_and_the_chain_is_read_through(void **state)
+{
+	struct bed *bed = *state;
+	struct mq_log *log;
+	char text[64];
+	uint64_t next;
+	char *got;
+
+	bed->opt.segment_bytes = 1024;
+	log = open_log(bed);
+	for (int i = 0; i < 100; i++) {
+		snprintf(text, sizeof text, "%d\n", i);
+		append(log, text, 1, i % 3 ? MQ_ACK_WRITTEN : MQ_ACK_DURABLE);
+	}
+	assert_int_equal(mq_log_sync(log, NULL), 0);
+	got = read_all(bed, 97, &next);
+	assert_string_equal(got, "97\n98\n99\n");
+	assert_int_equal(next, 100);
+	free(got);
+	got = read_all(bed, 0, NULL);
+	assert_int_equal(strlen(got), 10 * 2 + 90 * 3);
+	free(got);
+	close_log(log);
+}
+
+static void state_removed_under_a_live_writer_is_made_anew(void **state)
+{
+	struct bed *bed = *state;
+	struct mq_log *log = open_log(bed);
+
+	append(log, "a\n", 1, MQ_ACK_WRITTEN);
+	assert_int_equal(unlinkat(bed->dir, "state", 0), 0);
+	expect(bed, 0, "a\n");
+	append(log, "b\n", 1, MQ_ACK_WRITTEN);
+	expect(bed, 0, "a\nb\n");
+	close_log(log);
+}
+
+/* The path of the only segment file. */
+static void head_path(struct bed *bed, char *ret, size_t len)
+{
+	struct mq_segment_header h;
+	struct mq_err err = MQ_ERR_INIT;
+	char name[MQ_SEGMENT_NAME_MAX];
+
+	assert_int_equal(mq_chain_find_head(bed->dir, &h, &err), 1);
+	mq_segment_name(h.base_offset, &h.id, "seg", name);
+	snprintf(ret, len, "%s/%s", bed->path, name);
+}
+
+static void flip(const char *path, off_t at)
+{
+	int fd = open(path, O_RDWR);
+	char c;
+
+	assert_int_equal(pread(fd, &c, 1, at), 1);
+	c ^= 1;
+	assert_int_equal(pwrite(fd, &c, 1, at), 1);
+	close(fd);
+}
+
+static void damage_below_the_witness_is_stepped_around_and_told(void **state)
+{
+	struct bed *bed = *state;
+	struct mq_log *log = open_log(bed);
+	struct mq_log_ticket t;
+	char path[128];
+
+	for (int i = 0; i < 3; i++) {
+		char text[] = {(char)('a' + i), '\n', 0};
+
+		t = append(log, text, 1, MQ_ACK_DURABLE);
+		wait_for(log, &t, MQ_ACK_DURABLE);
+	}
+	head_path(bed, path, sizeof path);
+	flip(path, 512 + 130 + 128); /* the body of "b" */
+	expect(bed, 0, "a\n<1-2>c\n");
+	unlinkat(bed->dir, "state", 0);
+	t = append(log, "d\n", 1, MQ_ACK_DURABLE);
+	wait_for(log, &t, MQ_ACK_DURABLE);
+	assert_int_equal(t.base_offset, 3);
+	expect(bed, 0, "a\n<1-2>c\nd\n");
+	close_log(log);
+}
+
+static void damage_in_the_last_batch_below_the_witness_is_no_end_of_the_log(void **state)
+{
+	struct bed *bed = *state;
+	struct mq_log *log = open_log(bed);
+	struct mq_log_ticket t;
+	char path[128];
+
+	t = append(log, "a\n", 1, MQ_ACK_DURABLE);
+	wait_for(log, &t, MQ_ACK_DURABLE);
+	t = append(log, "b\n", 1, MQ_ACK_DURABLE);
+	wait_for(log, &t, MQ_ACK_DURABLE);
+	close_log(log);
+	head_path(bed, path, sizeof path);
+	flip(path, 512 + 130 + 128);
+	expect(bed, 0, "a\n<1-2>");
+	log = open_log(bed);
+	t = append(log, "c\n", 1, MQ_ACK_DURABLE);
+	wait_for(log, &t, MQ_ACK_DURABLE);
+	assert_int_equal(t.base_offset, 2);
+	expect(bed, 0, "a\n<1-2>c\n");
+	close_log(log);
+}
+
+static void a_torn_end_nobody_was_promised_ends_the_log_in_a_new_segment(void **state)
+{
+	struct bed *bed = *state;
+	struct mq_log *log = open_log(bed);
+	struct mq_log_ticket t;
+	char path[128];
+	int fd;
+
+	t = append(log, "a\n", 1, MQ_ACK_DURABLE);
+	wait_for(log, &t, MQ_ACK_DURABLE);
+	close_log(log);
+	head_path(bed, path, sizeof path);
+	fd = open(path, O_WRONLY | O_APPEND);
+	assert_int_equal(write(fd, "mqB\1torn", 8), 8);
+	close(fd);
+	unlinkat(bed->dir, "state", 0);
+	log = open_log(bed);
+	t = append(log, "b\n", 1, MQ_ACK_DURABLE);
+	wait_for(log, &t, MQ_ACK_DURABLE);
+	assert_int_equal(t.base_offset, 1);
+	expect(bed, 0, "a\nb\n");
+	close_log(log);
+	char after[128];
+	head_path(bed, after, sizeof after);
+	assert_string_not_equal(path, after);
+}
+
+static void a_named_producer_keeps_its_number_across_rolls_and_lost_state(void **state)
+{
+	struct bed *bed = *state;
+	struct mq_log *log;
+	struct mq_producer p;
+	struct mq_err err = MQ_ERR_INIT;
+	struct mq_log_ticket t;
+
+	bed->opt.segment_bytes = 700;
+	log = open_log(bed);
+	if (mq_log_producer(log, MQ_WHO_PRODUCER, "till-7", &p, &err) < 0)
+		fail_msg("%s", err.text);
+	for (uint64_t i = 1; i <= 20; i++) {
+		struct mq_batch b = lines("p\n", 1, MQ_ACK_WRITTEN);
+
+		b.who = (struct mq_who){.kind = MQ_WHO_PRODUCER, .id = p.id, .number = i, .source_start = MQ_NO_OFFSET};
+		if (mq_log_append(log, &b, "p\n", &t, &err) < 0)
+			fail_msg("%s", err.text);
+		append(log, "other\n", 1, MQ_ACK_WRITTEN);
+	}
+	close_log(log);
+	unlinkat(bed->dir, "state", 0);
+	log = open_log(bed);
+	if (mq_log_producer(log, MQ_WHO_PRODUCER, "till-7", &p, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(p.number, 20);
+	{
+		struct mq_batch b = lines("p\n", 1, MQ_ACK_WRITTEN);
+
+		b.who = (struct mq_who){.kind = MQ_WHO_PRODUCER, .id = p.id, .number = 20};
+		assert_int_equal(mq_log_append(log, &b, "p\n", &t, &err), -EEXIST);
+	}
+	close_log(log);
+}
+
+static void writers_in_many_processes_share_syncs_and_lose_nothing(void **state)
+{
+	struct bed *bed = *state;
+	enum { WRITERS = 8, EACH = 50 };
+	pid_t pid[WRITERS];
+	char *got;
+	size_t n = 0;
+
+	for (int w = 0; w < WRITERS; w++) {
+		pid[w] = fork();
+		if (pid[w] == 0) {
+			struct mq_log *log = open_log(bed);
+
+			for (int i = 0; i < EACH; i++) {
+				struct mq_log_ticket t = append(log, "w\n", 1, MQ_ACK_DURABLE);
+
+				wait_for(log, &t, MQ_ACK_DURABLE);
+			}
+			close_log(log);
+			_exit(0);
+		}
+	}
+	for (int w = 0; w < WRITERS; w++) {
+		int status;
+
+		assert_int_equal(waitpid(pid[w], &status, 0), pid[w]);
+		assert_int_equal(status, 0);
+	}
+	got = read_all(bed, 0, NULL);
+	n = strlen(got);
+	assert_int_equal(n, 2 * WRITERS * EACH);
+	free(got);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(what_is_appended_comes_back_in_order, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_durable_batch_is_invisible_until_synced_and_holds_back_those_behind_it, setup,
+	                                    teardown),
+	    cmocka_unit_test_setup_teardown(a_full_segment_rolls_and_the_chain_is_read_through, setup, teardown),
+	    cmocka_unit_test_setup_teardown(state_removed_under_a_live_writer_is_made_anew, setup, teardown),
+	    cmocka_unit_test_setup_teardown(damage_below_the_witness_is_stepped_around_and_told, setup, teardown),
+	    cmocka_unit_test_setup_teardown(damage_in_the_last_batch_below_the_witness_is_no_end_of_the_log, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_torn_end_nobody_was_promised_ends_the_log_in_a_new_segment, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_named_producer_keeps_its_number_across_rolls_and_lost_state, setup, teardown),
+	    cmocka_unit_test_setup_teardown(writers_in_many_processes_share_syncs_and_lose_nothing, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
