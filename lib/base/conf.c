@@ -75,6 +75,20 @@ int mq_conf_next(struct mq_conf_scan *s, struct mq_conf_item *ret, struct mq_err
 	return 0;
 }
 
+int mq_conf_comments(const char *text, size_t len, struct mq_buf *out)
+{
+	const char *end = text + len;
+	int rc = 0;
+	while (rc == 0 && text < end) {
+		const char *nl = memchr(text, '\n', (size_t)(end - text)), *stop = nl ? nl : end, *start = text;
+		trim(&start, &stop);
+		if (start < stop && *start == '#')
+			rc = mq_buf_printf(out, "%.*s\n", (int)(stop - start), start);
+		text = nl ? nl + 1 : end;
+	}
+	return rc;
+}
+
 int mq_conf_key_is(const struct mq_conf_item *item, const char *key)
 {
 	return item->key_len == strlen(key) && memcmp(item->key, key, item->key_len) == 0;

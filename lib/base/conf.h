@@ -35,6 +35,9 @@ int mq_conf_next(struct mq_conf_scan *s, struct mq_conf_item *ret, struct mq_err
 /* The last of that key: 1, 0 none, MQ_ECONFIG. */
 int mq_conf_get(const char *text, size_t len, const char *key, struct mq_conf_item *ret, struct mq_err *err);
 
+/* Add all comment lines to out.  0 or -ENOMEM. */
+int mq_conf_comments(const char *text, size_t len, struct mq_buf *out);
+
 /* Put KEY=VALUE in the place of the key's last line, else at the end.  -ENOMEM, MQ_ECONFIG; MQ_EUSAGE for a key or
  * value that a line cannot hold. */
 int mq_conf_set(struct mq_buf *text, const char *key, const char *value, struct mq_err *err);

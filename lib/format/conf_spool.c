@@ -115,7 +115,9 @@ int mq_spool_conf_parse(struct mq_spool_conf *c, const char *text, size_t len, s
 	struct mq_conf_scan s = MQ_CONF_SCAN(text, len);
 	struct mq_conf_item item;
 	struct seen seen = {false, false};
-	int rc;
+	int rc = mq_conf_comments(text, len, &c->kept);
+	if (rc < 0)
+		return mq_err_set(err, rc, "no memory for a configuration");
 	while ((rc = mq_conf_next(&s, &item, err)) > 0) {
 		rc = parse_item(c, &item, &seen, err);
 		if (rc == MQ_EUSAGE) { /* in a file it is the file that is wrong */
