@@ -61,7 +61,7 @@ static const struct cli_tool tool = {
 	.examples = (const char *const[]){
 		"printf '%s\\n' one two three | mq-publish orders",
 		"mq-publish -k customer-7 -H trace=12 -T paid -m '{\"amount\": 20}' orders",
-		"mq-publish --producer import --seq 1 -l orders /etc/services   # twice changes nothing",
+		"mq-publish --producer import --seq 1 -l users /etc/passwd  # twice changes nothing",
 		NULL},
 	.operands = "topic file",
 };
