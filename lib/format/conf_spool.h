@@ -16,7 +16,7 @@ enum { MQ_SPOOL_FORMAT = 1 };
 
 struct mq_spool_conf {
 	uint8_t id[16];
-	uint64_t inode;           /* of spool.conf itself when it was made: another one is a copy, and witnesses nothing */
+	uint64_t inode;           /* of the spool's directory when it was made: another one is a copy, and witnesses nothing */
 
 	int64_t mode;             /* mode: 0640, or 0660 where a group writes */
 	int64_t auto_create;      /* auto.create.topics: 0, 1 */

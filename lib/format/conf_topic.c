@@ -128,10 +128,10 @@ static int parse_item(struct mq_topic_conf *c, const struct mq_conf_item *item, 
 
 int mq_topic_conf_parse(struct mq_topic_conf *c, const char *text, size_t len, struct mq_err *err)
 {
-	struct mq_conf_scan s = MQ_CONF_SCAN(text, len);
+	struct mq_conf_scan s = MQ_CONF_SCAN(len ? text : "", len);
 	struct mq_conf_item item;
 	struct seen seen = {false, 0};
-	int rc = mq_conf_comments(text, len, &c->kept);
+	int rc = mq_conf_comments(s.at, len, &c->kept);
 	if (rc < 0)
 		return mq_err_set(err, rc, "no memory for a configuration");
 	while ((rc = mq_conf_next(&s, &item, err)) > 0) {
