@@ -13,7 +13,6 @@
 #include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -130,18 +129,24 @@ IN_CHILD static int child(void *arg)
 	__builtin_unreachable();
 }
 
+static const char *parents_path(void)
+{
+	for (char **e = environ; e && *e; e++)
+		if (strncmp(*e, "PATH=", 5) == 0)
+			return *e + 5;
+	return "/usr/local/bin:/usr/bin:/bin";
+}
+
 pid_t real_spawn(const struct mq_spawn *what)
 {
 	_Alignas(64) char stack[STACK_BYTES];
-	struct start s = {.what = what, .path = getenv("PATH"), .parent = getpid()};
+	struct start s = {.what = what, .path = parents_path(), .parent = getpid()};
 	sigset_t all, old;
 	pid_t pid;
 	int failed;
 
 	if (!what->argv || !what->argv[0] || (what->keep_fd >= 0 && what->keep_fd < 3))
 		return -EINVAL;
-	if (!s.path)
-		s.path = "/usr/local/bin:/usr/bin:/bin";
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &old);
 	pid = clone(child, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, &s);
