@@ -15,6 +15,7 @@ _mq_values() {
 		*) printf '%s\n' "$kind" ;;
 		esac
 	done
+	return 0
 }
 
 # The tool whose arguments are being typed, the words before the cursor, and the word under it.
@@ -47,6 +48,7 @@ _mq_tool() {
 		[[ -n $verbs && -z $verb ]] && words=$verbs
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+	return 0
 }
 
 _mq() {

@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/mman.h> /* memfd_create */
 #include <time.h>
 #include <unistd.h>
 
@@ -15,7 +15,6 @@ struct args {
 	uint64_t count, size;
 	int ack;
 	bool json;
-	struct cli_table table;
 };
 #define AT(member) offsetof(struct args, member)
 
@@ -85,29 +84,23 @@ static void on_confirm(void *arg, const struct mq_confirmation *c)
 	}
 }
 
-/* The input as a file in memory, or -1 with errno. */
-static int make_input(const struct args *a)
+/* The input as a file in memory, or -1 with errno.  Records are windows into one text, so not all alike. */
+static int make_input(struct args *a)
 {
+	enum { SHIFTS = 90 };
 	int fd = memfd_create("mq-bench", MFD_CLOEXEC);
-	uint64_t bytes = a->count * (a->size + 1);
-	char *map;
+	FILE *file = fd < 0 ? NULL : fdopen(dup(fd), "w");
+	char *text = cli_keep(&a->cli, a->size + SHIFTS);
 
-	if (fd < 0 || ftruncate(fd, (off_t)bytes) < 0)
+	if (!file || !text)
 		return -1;
-	map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (map == MAP_FAILED) {
-		close(fd);
-		return -1;
-	}
+	for (uint64_t i = 0; i < a->size + SHIFTS; i++)
+		text[i] = (char)('!' + i * i * 31 % SHIFTS);
 	for (uint64_t i = 0; i < a->count; i++) {
-		char *record = map + i * (a->size + 1);
-		/* Not all alike, lest a compressing file system or topic shine. */
-		for (uint64_t j = 0; j < a->size; j++)
-			record[j] = (char)('!' + (i * UINT64_C(2654435761) + j * j * 31) % 90);
-		record[a->size] = '\n';
+		fwrite(text + i * 7 % SHIFTS, 1, a->size, file);
+		putc('\n', file);
 	}
-	munmap(map, bytes);
-	return fd;
+	return fclose(file) == 0 && lseek(fd, 0, SEEK_SET) == 0 ? fd : -1;
 }
 
 static void tell_stream(struct args *a, const char *what, uint64_t records, int64_t took_ns)
@@ -120,11 +113,7 @@ static void tell_stream(struct args *a, const char *what, uint64_t records, int6
 		       "\"bytes_per_second\":%.0f}\n", what, llu(records), llu(a->size), seconds, rate, bytes);
 		return;
 	}
-	cli_cell(&a->table, "%s", what);
-	cli_cell(&a->table, "%llu", llu(records));
-	cli_cell(&a->table, "%.3f", seconds);
-	cli_cell(&a->table, "%.0f", rate);
-	cli_cell(&a->table, "%.1f", bytes / 1e6);
+	printf("%-8s %10llu records %9.3f s %12.0f records/s %9.1f MB/s\n", what, llu(records), seconds, rate, bytes / 1e6);
 }
 
 static int compare(const void *a, const void *b)
@@ -146,7 +135,7 @@ static void tell_rounds(struct args *a, struct rounds *r)
 	if (a->json)
 		printf("{\"v\":1,\"what\":\"one durable record\",\"records\":%zu,\"p50_ms\":%.3f,\"p99_ms\":%.3f}\n", r->n, p50, p99);
 	else
-		printf("\none durable record, publisher waiting: p50 %.3f ms, p99 %.3f ms (%zu of them)\n", p50, p99, r->n);
+		printf("durable  %10zu records, each awaited: p50 %.3f ms, p99 %.3f ms\n", r->n, p50, p99);
 }
 
 static int publish_many(struct args *a, const char *topic)
@@ -226,20 +215,13 @@ static int publish_waiting(struct args *a, const char *topic, struct rounds *r)
 
 static int measure(struct args *a, const char *topic)
 {
-	static const char *const heads[] = {"WHAT", ">RECORDS", ">SECONDS", ">RECORDS/S", ">MB/S", NULL};
 	struct rounds *rounds = cli_keep(&a->cli, sizeof *rounds);
-	int status;
+	int status = rounds ? publish_many(a, topic) : MQ_EXIT_IO;
 
-	if (!rounds)
-		return MQ_EXIT_IO;
-	cli_table_init(&a->table, heads);
-	status = publish_many(a, topic);
 	if (!status && !cli_stopped())
 		status = consume_many(a, topic);
 	if (!status && !cli_stopped())
 		status = publish_waiting(a, topic, rounds);
-	if (a->table.cells)
-		cli_table_print(&a->table);
 	if (!status)
 		tell_rounds(a, rounds);
 	return status;
@@ -248,8 +230,8 @@ static int measure(struct args *a, const char *topic)
 static int run(struct args *a)
 {
 	struct cli *cli = &a->cli;
-	struct mq_operand topic = {.partition = -1};
-	char name[64], *copy;
+	char name[64];
+	const char *topic = cli->topic ? cli->topic : name;
 	int status;
 
 	if (cli->n_operands)
@@ -257,19 +239,13 @@ static int run(struct args *a)
 	if (a->count == 0 || a->size >= input_bytes_max || a->count > input_bytes_max / (a->size + 1))
 		return cli_usage(cli, "-n times --size is at most 1 GiB, and at least one record");
 	snprintf(name, sizeof name, "mq-bench.%ld", (long)getpid());
-	if (mq_parse_operand(cli->mq, cli->topic ? cli->topic : name, &topic) < 0)
-		return cli_fail(cli);
-	copy = cli_keep(cli, strlen(topic.topic) + 1);
-	if (!copy)
-		return MQ_EXIT_IO;
-	strcpy(copy, topic.topic);
 	status = cli_open(cli, MQ_OPEN_CREATE);
-	if (!status && mq_topic_create(cli->mq, copy, 1, NULL, 0, false) < 0)
+	if (!status && mq_topic_create(cli->mq, topic, 1, NULL, 0, false) < 0)
 		status = cli_fail(cli);
 	if (status)
 		return status;
-	status = measure(a, copy);
-	if (mq_topic_delete(cli->mq, copy, true, false) < 0)
+	status = measure(a, topic);
+	if (mq_topic_delete(cli->mq, topic, true, false) < 0)
 		status = status ? status : cli_fail(cli);
 	return status;
 }

@@ -25,19 +25,21 @@ refused() { # COMMAND... : 64, one line on stderr that names the tool, no spool
 }
 
 @test "what stands behind -- is not an option" {
+	refused mq-publish -m x -- -orders:x
+	refused mq-consume -- orders
+	[[ $stderr == *topic* ]]
 	printf 'x\n' | mq-publish -- orders -
-	run -0 mq-consume -- orders
+	run -0 mq-consume orders
 	[ "$output" = x ]
-	refused mq-publish -- -orders
 }
 
 @test "delimiters understand escapes" {
-	printf 'a\tb\0' | mq-publish -D '\0' -K '\t' orders
-	run -0 mq-consume -K '\x3a' orders
-	[ "$output" = a:b ]
 	refused mq-publish -D '\q' orders
 	refused mq-publish -D '' orders
 	refused mq-publish -D '\x0g' orders
+	printf 'a\tb\0' | mq-publish -D '\0' -K '\t' orders
+	run -0 mq-consume -K '\x3a' orders
+	[ "$output" = a:b ]
 }
 
 @test "values that are none are refused by name" {
