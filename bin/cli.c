@@ -90,15 +90,21 @@ int cli_start(struct cli *cli, const struct cli_tool *tool, int argc, char **arg
 /* 0, or 74 with the reason printed: output that did not arrive is a failure, whatever went before. */
 static int close_stdout(struct cli *cli)
 {
-	bool failed = ferror(stdout) != 0;
+	bool failed = ferror(stdout) != 0; /* of long ago: its errno is gone */
+	int reason = 0;
 
-	errno = 0;
-	if (fclose(stdout) != 0 && !(cli->tool->library_writes && errno == EBADF))
+	if (fflush(stdout) != 0) {
 		failed = true;
+		reason = errno;
+	}
+	if (fclose(stdout) != 0 && !failed && !(cli->tool->library_writes && errno == EBADF)) {
+		failed = true;
+		reason = errno;
+	}
 	if (!failed || (pipe_gone && (cli->tool->quiet_pipe || cli->tool->library_writes)))
 		return 0;
 	fprintf(stderr, "%s: standard output: %s\n", cli->tool->name,
-	        pipe_gone ? "the reader is gone" : errno ? strerror(errno) : "write error");
+	        pipe_gone ? "the reader is gone" : reason ? strerror(reason) : "write error");
 	return MQ_EXIT_IO;
 }
 
