@@ -21,7 +21,12 @@
 #include "sys/wait.h"
 
 struct mq_engine;
-struct mq_store { const struct mq_engine *engine; };
+struct mq_store {
+	const struct mq_engine *engine;
+	/* What the session wants to hear of repairs and losses; set after store_open, NULL: nobody listens. */
+	void (*notice)(void *arg, int level, const char *text);
+	void *notice_arg;
+};
 struct mq_appender { const struct mq_engine *engine; };
 struct mq_source { const struct mq_engine *engine; };
 struct mq_owner { const struct mq_engine *engine; };
@@ -73,6 +78,7 @@ struct mq_place {             /* a group's committed place */
 	bool set;                 /* false: none yet */
 	uint32_t generation, seeks;
 	uint64_t lost;
+	uint64_t acked_above;     /* acknowledged beyond it from outside */
 };
 
 struct mq_engine {
@@ -108,6 +114,9 @@ struct mq_engine {
 	int (*append)(struct mq_appender *a, const struct mq_batch *b, const void *body, struct mq_ticket *ret, struct mq_err *err);
 	/* Return when the batch of the ticket is visible (level written) or durable; MQ_EBROKEN: its outcome is unknown. */
 	int (*wait_durable)(struct mq_appender *a, const struct mq_ticket *t, enum mq_ack level, struct mq_err *err);
+	/* A ticket for all that the partition holds now, whoever wrote it: what a named producer stored in an earlier run is awaited
+	 * by it. */
+	int (*appender_mark)(struct mq_appender *a, struct mq_ticket *ret, struct mq_err *err);
 	/* Sleep until space may be there again or the deadline (CLOCK_MONOTONIC, ns; -1 none) passed: 0, or MQ_EAGAIN.  Whatever
 	 * was appended before is made visible first, so that consumers can free space. */
 	int (*wait_space)(struct mq_appender *a, int64_t deadline_ns, struct mq_err *err);
@@ -154,7 +163,9 @@ struct mq_engine {
 	int (*owner_arm)(struct mq_owner *o, struct mq_wait *w, struct mq_err *err);
 	int (*owner_commit)(struct mq_owner *o, uint64_t offset, uint64_t lost_more, struct mq_err *err); /* written, not synced */
 	int (*owner_sync)(struct mq_owner *o, struct mq_err *err);
-	/* A descriptor of its own holding the lock of what is being handled, for handlers to inherit; -1: the engine has none. */
+	/* A descriptor of its own that holds, with others of its kind, the lock of what is being handled, for one handler to
+	 * inherit; -1: the engine has none.  It is the caller's: when the handler has been reaped he unlocks the whole file
+	 * through it (a descendant may still have it) and closes it. */
 	int (*owner_handler_fd)(struct mq_owner *o, struct mq_err *err);
 	void (*owner_release)(struct mq_owner *o);  /* syncs, then lets go; the last failure is lost: sync first */
 	/* Acknowledge from outside: takes the partition itself where nobody owns it.  token as owner_token gave it; MQ_EDENIED when
@@ -184,6 +195,15 @@ struct mq {
 	volatile int stop;
 	struct mq_buf scratch; /* strings handed out, until the next call */
 	struct mq_buf operand; /* what mq_parse_operand's result leads into */
+	int stop_pipe[2];      /* readable once stop was asked; -1: nobody waited yet */
 };
+
+/* Was an end asked, of this session or of the process? */
+bool mq_stopping(const struct mq *mq);
+/* A descriptor that becomes readable when mq_stop() is called, to poll beside others.  Look at mq_stopping() after the
+ * first call and before waiting. */
+int mq_stop_fd(struct mq *mq);
+/* A time as date(1) understands it, in microseconds. */
+int mq_ask_date(struct mq *mq, const char *text, int64_t *ret_us);
 
 #endif
