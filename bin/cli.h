@@ -133,6 +133,8 @@ int cli_parse(struct cli *cli, int argc, char **argv);
 const struct cli_option *cli_option_at(const struct cli_tool *tool, size_t n);
 /* cli_value.c: put what was given where the option says; text is NULL where it takes no argument. */
 int cli_store(struct cli *cli, const struct cli_option *o, const char *text);
+/* Add a text, which must live as long, to a list: CLI_GO or a status. */
+int cli_add_text(struct cli *cli, struct cli_texts *list, const char *text);
 
 /* cli_near.c: the word nearest to this one by edit distance, if any is near; words ends in NULL. */
 const char *cli_nearest(const char *word, const char *const *words);

@@ -5,14 +5,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int add_text(struct cli *cli, struct cli_texts *list, const char *text)
+/* Room for one more element of a list that is full whenever n is a power of two; NULL: none. */
+static void *room(struct cli *cli, const void *list, size_t n, size_t size)
 {
-	const char **grown = cli_keep(cli, (list->n + 1) * sizeof *grown);
+	void *grown;
+
+	if (n & (n - 1))
+		return (void *)(uintptr_t)list;
+	grown = cli_keep(cli, (n ? 2 * n : 1) * size);
+	if (grown && n)
+		memcpy(grown, list, n * size);
+	return grown;
+}
+
+int cli_add_text(struct cli *cli, struct cli_texts *list, const char *text)
+{
+	const char **grown = room(cli, list->v, list->n, sizeof *grown);
 
 	if (!grown)
 		return MQ_EXIT_IO;
-	for (size_t i = 0; i < list->n; i++)
-		grown[i] = list->v[i];
 	grown[list->n++] = text;
 	list->v = grown;
 	return CLI_GO;
@@ -20,20 +31,18 @@ static int add_text(struct cli *cli, struct cli_texts *list, const char *text)
 
 static int add_pair(struct cli *cli, struct cli_pairs *list, const char *option, const char *text)
 {
-	struct mq_pair *grown = cli_keep(cli, (list->n + 1) * sizeof *grown);
+	struct mq_pair *grown = room(cli, list->v, list->n, sizeof *grown);
 	size_t size = strlen(text) + 1;
 	char *copy = cli_keep(cli, size), *equals;
 
 	if (!grown || !copy)
 		return MQ_EXIT_IO;
+	list->v = grown;
 	equals = strchr(memcpy(copy, text, size), '=');
 	if (!equals || equals == copy)
 		return cli_usage(cli, "--%s %s: NAME=VALUE is wanted", option, text);
 	*equals = '\0';
-	if (list->n)
-		memcpy(grown, list->v, list->n * sizeof *grown);
 	grown[list->n++] = (struct mq_pair){copy, equals + 1};
-	list->v = grown;
 	return CLI_GO;
 }
 
@@ -118,7 +127,7 @@ int cli_store(struct cli *cli, const struct cli_option *o, const char *text)
 	case CLI_FLAG: *(bool *)to = true; return CLI_GO;
 	case CLI_ACCEPTED: return CLI_GO;
 	case CLI_TEXT: *(const char **)to = text; return CLI_GO;
-	case CLI_TEXTS: return add_text(cli, to, text);
+	case CLI_TEXTS: return cli_add_text(cli, to, text);
 	case CLI_PAIRS: return add_pair(cli, to, o->name, text);
 	case CLI_BYTES: return take_bytes(cli, to, o->name, text);
 	case CLI_CHOICE: return take_choice(cli, o, to, text);

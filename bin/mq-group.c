@@ -57,16 +57,9 @@ static const struct cli_tool tool = {
 static int keep_group(void *arg, const char *group)
 {
 	struct args *a = arg;
-	const char **grown = cli_keep(&a->cli, (a->groups.n + 1) * sizeof *grown);
 	char *copy = cli_keep(&a->cli, strlen(group) + 1);
 
-	if (!grown || !copy)
-		return 1;
-	if (a->groups.n)
-		memcpy(grown, a->groups.v, a->groups.n * sizeof *grown);
-	grown[a->groups.n++] = strcpy(copy, group);
-	a->groups.v = grown;
-	return 0;
+	return !copy || cli_add_text(&a->cli, &a->groups, strcpy(copy, group)) != CLI_GO;
 }
 
 static int list(struct args *a)
