@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "format/conf_spool.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <string.h>
@@ -126,6 +127,8 @@ int mq_spool_conf_parse(struct mq_spool_conf *c, const char *text, size_t len, s
 				err->code = MQ_ECONFIG;
 			rc = MQ_ECONFIG;
 		}
+		if (rc == -ENOMEM)
+			mq_err_set(err, rc, "no memory for a configuration");
 		if (rc < 0)
 			return rc;
 	}

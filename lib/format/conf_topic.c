@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "format/conf_topic.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -142,6 +143,8 @@ int mq_topic_conf_parse(struct mq_topic_conf *c, const char *text, size_t len, s
 				err->code = MQ_ECONFIG;
 			rc = MQ_ECONFIG;
 		}
+		if (rc == -ENOMEM)
+			mq_err_set(err, rc, "no memory for a configuration");
 		if (rc < 0)
 			return rc;
 	}
