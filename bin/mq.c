@@ -119,10 +119,11 @@ static int run_tool(char **argv)
 	return MQ_EXIT_IO;
 }
 
-/* The page beside the programs, where they are run from where they were built; else the installed one. */
+/* The page that belongs to these programs, installed or where they were built; else the one that man finds. */
 static int run_man(const char *word)
 {
 	static const char *const pages[][2] = {{"mq", "7"}, {"spool", "5"}, {"mq-spool", "5"}};
+	static const char *const places[] = {"../share/man/man1/", "../share/man/man5/", "../share/man/man7/", "../man/", "../../man/"};
 	char directory[PATH_MAX], path[2 * PATH_MAX], name[128];
 	const char *section = "1";
 
@@ -132,11 +133,13 @@ static int run_man(const char *word)
 	if (strchr(word, '/') || strlen(word) > 100)
 		return unknown(word, "no such page");
 	snprintf(name, sizeof name, "%s%s", strncmp(word, "mq", 2) == 0 ? "" : "mq-", word);
-	snprintf(path, sizeof path, "%s../man/%s.%s", own_directory(directory), name, section);
-	if (*directory && access(path, R_OK) == 0)
-		execlp("man", "man", path, (char *)NULL);
-	else
-		execlp("man", "man", section, name, (char *)NULL);
+	own_directory(directory);
+	for (size_t i = 0; *directory && i < sizeof places / sizeof *places; i++) {
+		snprintf(path, sizeof path, "%s%s%s.%s", directory, places[i], name, section);
+		if (access(path, R_OK) == 0)
+			execlp("man", "man", path, (char *)NULL);
+	}
+	execlp("man", "man", section, name, (char *)NULL);
 	fprintf(stderr, "mq: man: %s (mq %s --help tells the most of it)\n", strerror(errno), word);
 	return MQ_EXIT_CONFIG;
 }

@@ -166,3 +166,18 @@ options_of() { "$1" --completion | sed -n 's/^--\([^ 	]*\).*/\1/p'; }
 		run -0 "$tool" -V
 	done
 }
+
+@test "mq help shows the page that belongs to these tools" {
+	tree=$BATS_TEST_TMPDIR/tree
+	mkdir -p "$tree/bin" "$tree/share/man/man1" "$tree/fake"
+	cp "$(command -v mq)" "$tree/bin/mq"
+	cp "$man/mq-publish.1" "$tree/share/man/man1"
+	printf '#!/bin/sh\necho "$@"\n' >"$tree/fake/man"
+	chmod +x "$tree/fake/man"
+	PATH=$tree/fake:$PATH
+	[ "$("$tree/bin/mq" help publish)" = "$tree/bin/../share/man/man1/mq-publish.1" ]
+	[ "$("$tree/bin/mq" help topic)" = '1 mq-topic' ]
+	[ "$("$tree/bin/mq" help spool)" = '5 mq-spool' ]
+	[ "$("$tree/bin/mq" help mq)" = '7 mq' ]
+	[ "$(mq help)" = "$(mq --help)" ]
+}
