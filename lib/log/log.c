@@ -21,6 +21,27 @@ static int make_empty(int dir, const char *name, unsigned mode, struct mq_err *e
 	return rc < 0 ? mq_err_sys(err, rc, "cannot set the mode of %s", name) : 0;
 }
 
+/* The tail of an empty partition, so that the first writer and reader need not look further. */
+static int first_tail(int dir, const struct mq_segment_header *h, struct mq_err *err)
+{
+	struct mq_tail t = {.segment = h->id,
+	                    .segment_base = h->base_offset,
+	                    .pos = h->born_end_pos,
+	                    .strict_start = h->born_end_pos,
+	                    .strict_end = h->born_end_pos,
+	                    .epoch = h->epoch,
+	                    .segment_created_us = h->created_us};
+	struct mq_state_file state;
+	int rc = mq_state_file_open(&state, dir, true, err);
+
+	if (rc < 0)
+		return rc;
+	mq_state_tail_adopt(&state, &t);
+	rc = mq_state_tail_publish(&state, &t, 1, err);
+	mq_state_file_release(&state);
+	return rc;
+}
+
 static int first_segment(int dir, const struct mq_log_options *opt, struct mq_err *err)
 {
 	struct mq_segment_header h = {.partition = opt->partition, .reason = MQ_SEGMENT_FIRST, .created_us = mq_log_now_us()};
@@ -36,6 +57,8 @@ static int first_segment(int dir, const struct mq_log_options *opt, struct mq_er
 	rc = mq_segment_bear(&s, err);
 	if (rc == 0)
 		rc = mq_segment_name_it(&s, dir, err);
+	if (rc == 0)
+		rc = first_tail(dir, &s.h, err);
 	mq_segment_release(&s);
 	return rc;
 }

@@ -5,6 +5,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+/* uthash would end the process without memory; it tells instead. */
+#define HASH_NONFATAL_OOM 1
+#define uthash_nonfatal_oom(element) (out_of_memory = true)
 #include <uthash.h>
 
 #include "base/bytes.h"
@@ -51,6 +54,7 @@ const struct mq_producer *mq_producers_find(const struct mq_producers *p, enum m
 static int put(struct mq_producers *p, const struct mq_producer *v)
 {
 	struct mq_producer_entry *e;
+	bool out_of_memory = false;
 
 	HASH_FIND(hh, p->by_id, &v->id, sizeof v->id, e);
 	if (!e) {
@@ -59,6 +63,10 @@ static int put(struct mq_producers *p, const struct mq_producer *v)
 			return -ENOMEM;
 		e->p = *v;
 		HASH_ADD(hh, p->by_id, p.id, sizeof e->p.id, e);
+		if (out_of_memory) {
+			free(e);
+			return -ENOMEM;
+		}
 	}
 	e->p = *v;
 	return 0;

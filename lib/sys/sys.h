@@ -109,6 +109,7 @@ struct mq_sys {
 	int (*random)(void *buf, size_t len);                                  /* getrandom: whole or error */
 
 	/* processes */
+	pid_t (*pid)(void);                                                    /* of this one */
 	pid_t (*spawn)(const struct mq_spawn *what);
 	pid_t (*wait_child)(pid_t pid, int *ret_status, bool block);          /* 0: none has ended; retried on EINTR */
 	int (*kill)(pid_t pid, int sig);                                       /* negative pid: the group */

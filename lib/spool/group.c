@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "spool/group.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/name.h"
+#include "log/slots.h"
+#include "spool/dirs.h"
+#include "sys/sys.h"
+
+static uint64_t decode(const uint8_t raw[MQ_SLOT_LEN], uint32_t block, void *ret)
+{
+	return mq_commit_decode(raw, block, ret);
+}
+
+/* groups/GROUP/topics; members/ beside it. */
+static int group_dir(struct mq_spool *s, const char *group, bool create, struct mq_err *err)
+{
+	int g, topics, members;
+
+	if (s->groups < 0)
+		return mq_err_set(err, MQ_EDENIED, "the directory of groups cannot be opened: ask for permission, or read without -g");
+	if (create && (topics = group_dir(s, group, false, NULL)) >= 0)
+		return topics; /* as almost always: nothing to make, nothing to sync */
+	g = create ? mq_dir_make(s->groups, group, s->dir_mode, err) : mq_dir_open(s->groups, group, err);
+	if (g == -ENOENT)
+		return mq_err_set(err, MQ_ENOTOPIC, "no group %s: see mq-group list", group);
+	if (g < 0)
+		return g;
+	topics = create ? mq_dir_make(g, "topics", s->dir_mode, err) : mq_dir_open(g, "topics", err);
+	if (topics >= 0 && create) {
+		members = mq_dir_make(g, "members", s->dir_mode, err);
+		if (members >= 0)
+			(void)mq_sys->close(members);
+	}
+	if (topics >= 0 && create && (mq_dir_sync(g, group, err) < 0 || mq_dir_sync(s->groups, "groups", err) < 0)) {
+		(void)mq_sys->close(topics);
+		topics = MQ_EBROKEN;
+	}
+	(void)mq_sys->close(g);
+	return topics;
+}
+
+static int make_files(int dir, const struct mq_topic *t, struct mq_err *err)
+{
+	unsigned mode = t->spool->file_mode;
+	size_t n = t->conf.partitions;
+	struct mq_stat st;
+	int rc;
+
+	if (mq_sys->statat(dir, "bell", &st) == 0)
+		return 0; /* the last one made */
+	rc = mq_file_ensure(dir, "locks", mode & 0020 ? mode : mode & ~0040u, 0, err);
+
+	if (rc == 0)
+		rc = mq_file_ensure(dir, "offsets", mode, n * 2 * MQ_SLOT_BLOCK, err);
+	if (rc == 0)
+		rc = mq_file_ensure(dir, "owners", mode, n * MQ_GROUP_OWNER_LEN, err);
+	if (rc == 0)
+		rc = mq_file_ensure(dir, "bell", mode, 0, err);
+	return rc < 0 ? rc : mq_dir_sync(dir, t->name, err);
+}
+
+static int open_files(struct mq_group_topic *g, bool create, struct mq_err *err)
+{
+	g->offsets = mq_sys->openat(g->dir, "offsets", O_RDWR, 0);
+	if (g->offsets == -EACCES || g->offsets == -EROFS)
+		g->offsets = mq_sys->openat(g->dir, "offsets", O_RDONLY, 0);
+	if (g->offsets == -ENOENT && !create)
+		return mq_err_set(err, MQ_ENOTOPIC, "%s: nothing committed yet", g->label);
+	if (g->offsets < 0)
+		return mq_err_sys(err, g->offsets, "%s: cannot open offsets", g->label);
+	g->locks = mq_sys->openat(g->dir, "locks", O_RDWR, 0);
+	if (g->locks < 0 && create)
+		return mq_err_sys(err, g->locks, "%s: cannot open locks", g->label);
+	if (g->locks < 0)
+		g->locks = -1;
+	return 0;
+}
+
+int mq_group_topic_open(struct mq_group_topic *g, struct mq_topic *t, const char *group, bool create, struct mq_err *err)
+{
+	int topics, rc = mq_name_check(group, "group", err);
+
+	memset(g, 0, sizeof *g);
+	g->topic = t;
+	g->dir = g->locks = g->offsets = -1;
+	if (rc < 0)
+		return rc;
+	snprintf(g->label, sizeof g->label, "group %s, %s", group, t->name);
+	topics = group_dir(t->spool, group, create, err);
+	if (topics < 0)
+		return topics;
+	g->dir = mq_dir_open(topics, t->name, NULL);
+	if (g->dir == -ENOENT && create) {
+		g->dir = mq_dir_make(topics, t->name, t->spool->dir_mode, err);
+		rc = g->dir < 0 ? g->dir : mq_dir_sync(topics, "topics", err);
+	} else if (g->dir == -ENOENT) {
+		rc = mq_err_set(err, MQ_ENOTOPIC, "%s: the group has not read this topic", g->label);
+	} else if (g->dir < 0) {
+		rc = mq_err_sys(err, g->dir, "%s: cannot open its directory", g->label);
+	}
+	(void)mq_sys->close(topics);
+	if (rc == 0 && create)
+		rc = make_files(g->dir, t, err);
+	if (rc == 0)
+		rc = open_files(g, create, err);
+	if (rc < 0)
+		mq_group_topic_release(g);
+	return rc;
+}
+
+void mq_group_topic_release(struct mq_group_topic *g)
+{
+	const int fds[] = {g->offsets, g->locks, g->dir};
+
+	for (size_t i = 0; i < 3; i++)
+		if (fds[i] >= 0)
+			(void)mq_sys->close(fds[i]);
+	g->dir = g->locks = g->offsets = -1;
+}
+
+int mq_group_topic_read(struct mq_group_topic *g, uint32_t p, struct mq_commit *ret, int *ret_which, uint64_t *ret_seq,
+                        struct mq_err *err)
+{
+	int rc;
+
+	memset(ret, 0, sizeof *ret);
+	rc = mq_slots_read(g->offsets, p * 2, decode, ret, sizeof *ret, ret_which, ret_seq, "offsets", err);
+	if (rc < 0) {
+		mq_err_prefix(err, "%s", g->label);
+		return rc;
+	}
+	if (*ret_which >= 0 && memcmp(ret->topic_id, g->topic->conf.id, 16) != 0) {
+		memset(ret, 0, sizeof *ret); /* another topic of that name */
+		*ret_which = -1 - *ret_which - 1; /* -2, -3: the slot it stands in, for whoever writes on */
+	}
+	return 0;
+}
+
+struct each {
+	int (*fn)(void *arg, const char *name);
+	void *arg;
+};
+
+static int named(void *arg, const char *name)
+{
+	const struct each *e = arg;
+
+	return name[0] == '.' || !mq_name_ok(name, strlen(name)) ? 0 : e->fn(e->arg, name);
+}
+
+int mq_group_each(struct mq_spool *s, int (*fn)(void *arg, const char *group), void *arg, struct mq_err *err)
+{
+	struct each e = {fn, arg};
+
+	return s->groups < 0 ? 0 : mq_dir_each(s->groups, named, &e, err);
+}
+
+int mq_group_each_topic(struct mq_spool *s, const char *group, int (*fn)(void *arg, const char *topic), void *arg,
+                        struct mq_err *err)
+{
+	struct each e = {fn, arg};
+	int rc = mq_name_check(group, "group", err), topics;
+
+	if (rc < 0)
+		return rc;
+	topics = group_dir(s, group, false, err);
+	if (topics < 0)
+		return topics;
+	rc = mq_dir_each(topics, named, &e, err);
+	(void)mq_sys->close(topics);
+	return rc;
+}
+
+/* ---- removal ---- */
+struct removal {
+	struct mq_spool *s;
+	const char *group;
+	bool force, dry_run;
+	int topics;
+	struct mq_err *err;
+};
+
+static int remove_topic(void *arg, const char *topic)
+{
+	struct removal *r = arg;
+	int dir = mq_dir_open(r->topics, topic, r->err), locks, rc = 0;
+
+	if (dir == -ENOENT)
+		return mq_err_set(r->err, MQ_ENOTOPIC, "group %s has not read topic %s", r->group, topic);
+	if (dir < 0)
+		return dir;
+	locks = mq_sys->openat(dir, "locks", O_RDWR, 0);
+	if (locks < 0 && locks != -ENOENT)
+		rc = mq_err_sys(r->err, locks, "group %s, %s: cannot open locks", r->group, topic);
+	/* All owner bytes at once: nobody takes a partition while its files go. */
+	if (locks >= 0 && !r->force &&
+	    mq_sys->lock(locks, MQ_LOCK_WRITE, 0, MQ_GROUP_HANDLER_BYTE, false) < 0)
+		rc = mq_err_set(r->err, MQ_EAGAIN, "group %s, %s: members are at work; stop them, or use --force", r->group, topic);
+	if (rc == 0 && !r->dry_run) {
+		rc = mq_dir_remove(r->topics, topic, 0, r->err);
+		if (rc == 0)
+			rc = mq_dir_sync(r->topics, "topics", r->err);
+	}
+	if (locks >= 0)
+		(void)mq_sys->close(locks);
+	(void)mq_sys->close(dir);
+	return rc;
+}
+
+int mq_group_remove(struct mq_spool *s, const char *group, const char *topic, bool force, bool dry_run, struct mq_err *err)
+{
+	struct removal r = {s, group, force, dry_run, -1, err};
+	int rc = mq_name_check(group, "group", err);
+
+	if (rc == 0 && topic)
+		rc = mq_name_check(topic, "topic", err);
+	if (rc < 0)
+		return rc;
+	r.topics = group_dir(s, group, false, err);
+	if (r.topics < 0)
+		return r.topics;
+	if (topic) {
+		rc = remove_topic(&r, topic);
+	} else {
+		struct each e = {remove_topic, &r};
+
+		rc = mq_dir_each(r.topics, named, &e, err);
+		if (rc == 0 && !dry_run)
+			rc = mq_dir_remove(s->groups, group, 2, err);
+		if (rc == 0 && !dry_run)
+			rc = mq_dir_sync(s->groups, "groups", err);
+	}
+	(void)mq_sys->close(r.topics);
+	return rc;
+}
+
+/* ---- witness ---- */
+struct search {
+	struct mq_topic *t;
+	uint32_t p;
+	const struct mq_segment_id *segment;
+	uint64_t *pos, *offset, *committed;
+};
+
+static int ask_group(void *arg, const char *group)
+{
+	const struct search *q = arg;
+	struct mq_group_topic g;
+	struct mq_commit c;
+	uint64_t seq;
+	int which, rc = mq_group_topic_open(&g, q->t, group, false, NULL);
+
+	if (rc == MQ_ENOTOPIC)
+		return 0;
+	if (rc < 0)
+		return rc;
+	rc = mq_group_topic_read(&g, q->p, &c, &which, &seq, NULL);
+	mq_group_topic_release(&g);
+	if (rc == MQ_EDAMAGE)
+		return 0; /* it is told to the group itself; it witnesses nothing */
+	if (rc < 0 || which < 0)
+		return rc;
+	if (c.offset > *q->committed)
+		*q->committed = c.offset;
+	if (mq_segment_id_equal(&c.mark_segment, q->segment) && c.mark_pos > *q->pos) {
+		*q->pos = c.mark_pos;
+		*q->offset = c.mark_offset;
+	}
+	return 0;
+}
+
+int mq_group_witness(struct mq_topic *t, uint32_t p, const struct mq_segment_id *segment, uint64_t *pos, uint64_t *offset,
+                     uint64_t *committed)
+{
+	struct search q = {t, p, segment, pos, offset, committed};
+
+	return mq_group_each(t->spool, ask_group, &q, NULL);
+}
+
+int mq_group_owner(struct mq_group_topic *g, uint32_t p, char ret_line[MQ_GROUP_OWNER_LEN], bool *ret_handler,
+                   struct mq_err *err)
+{
+	int fd, owned = 0, handler = 0;
+
+	memset(ret_line, 0, MQ_GROUP_OWNER_LEN);
+	*ret_handler = false;
+	if (g->locks < 0)
+		return mq_err_set(err, MQ_EDENIED, "%s: locks cannot be opened, so nobody can tell who owns what", g->label);
+	owned = mq_sys->lock_test(g->locks, MQ_LOCK_WRITE, p, 1);
+	handler = mq_sys->lock_test(g->locks, MQ_LOCK_WRITE, MQ_GROUP_HANDLER_BYTE + p, 1);
+	if (owned < 0 || handler < 0)
+		return mq_err_sys(err, owned < 0 ? owned : handler, "%s: cannot ask for locks", g->label);
+	*ret_handler = handler == 1;
+	fd = mq_sys->openat(g->dir, "owners", O_RDONLY, 0);
+	if (fd >= 0) {
+		(void)mq_sys->pread(fd, ret_line, MQ_GROUP_OWNER_LEN - 1, (uint64_t)p * MQ_GROUP_OWNER_LEN);
+		(void)mq_sys->close(fd);
+	}
+	return owned;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A group's place in a topic: groups/GROUP/topics/TOPIC/
+ *
+ *   locks       byte p: who holds it owns partition p
+ *               byte 2^32 + p: held by the description that handlers of p inherit (rule 13)
+ *               byte 2^33 + p: short, while acked.p is changed
+ *   offsets     two slots of each partition, at p * 8192
+ *   owners      a line of text of each partition's last owner, 128 bytes at p * 128; means something only while byte p
+ *               is locked
+ *   acked.P     acknowledgements from outside (mq-group commit) above the committed offset
+ *   bell        rung after acked.P was changed
+ *
+ * Every slot names the topic's id: a topic deleted and made again starts clean (rule 4).
+ */
+#ifndef MQ_SPOOL_GROUP_H
+#define MQ_SPOOL_GROUP_H
+
+#include "spool/topic.h"
+
+#define MQ_GROUP_HANDLER_BYTE (UINT64_C(1) << 32)
+#define MQ_GROUP_ACKED_BYTE (UINT64_C(1) << 33)
+enum { MQ_GROUP_OWNER_LEN = 128 };
+
+struct mq_group_topic {
+	struct mq_topic *topic; /* borrowed */
+	int dir;                /* owned */
+	int locks, offsets;     /* owned; locks -1 where this user may not */
+	char label[448];        /* "group billing, orders" */
+};
+
+/* create: make what is missing.  Without it MQ_ENOTOPIC where the group never read this topic. */
+int mq_group_topic_open(struct mq_group_topic *ret, struct mq_topic *t, const char *group, bool create, struct mq_err *err);
+void mq_group_topic_release(struct mq_group_topic *g);
+
+/* The committed place of partition p: *ret_which -1 where there is none for this topic's id. */
+int mq_group_topic_read(struct mq_group_topic *g, uint32_t p, struct mq_commit *ret, int *ret_which, uint64_t *ret_seq,
+                        struct mq_err *err);
+
+int mq_group_each(struct mq_spool *s, int (*fn)(void *arg, const char *group), void *arg, struct mq_err *err);
+int mq_group_each_topic(struct mq_spool *s, const char *group, int (*fn)(void *arg, const char *topic), void *arg,
+                        struct mq_err *err);
+/* topic NULL: the whole group.  MQ_EAGAIN where a partition is owned, unless force. */
+int mq_group_remove(struct mq_spool *s, const char *group, const char *topic, bool force, bool dry_run, struct mq_err *err);
+
+/* What all groups' commits witness of a partition's segment, and the highest offset committed. */
+int mq_group_witness(struct mq_topic *t, uint32_t p, const struct mq_segment_id *segment, uint64_t *pos, uint64_t *offset,
+                     uint64_t *committed);
+
+/* 1: owned; the owner's line ("PID HOST MEMBER") goes to ret_line.  *ret_handler: a handler's lock is held. */
+int mq_group_owner(struct mq_group_topic *g, uint32_t p, char ret_line[MQ_GROUP_OWNER_LEN], bool *ret_handler,
+                   struct mq_err *err);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A member of a group, and its hold on partitions.  The kernel's lock is the hold: it goes with the process.
+ */
+#ifndef MQ_SPOOL_OWNER_H
+#define MQ_SPOOL_OWNER_H
+
+#include "log/slots.h"
+#include "spool/group.h"
+
+struct mq_membership {
+	struct mq_spool *spool; /* borrowed */
+	int file;               /* locked as long as it lives; the first file a member opens */
+	int dir;                /* of members */
+	char name[32];
+	char group[201];
+};
+
+int mq_membership_join(struct mq_membership *ret, struct mq_spool *s, const char *group, struct mq_err *err);
+void mq_membership_leave(struct mq_membership *m);
+
+struct mq_ownership {
+	struct mq_group_topic g;
+	uint32_t partition;
+	int handler;            /* a description of its own for handlers to inherit */
+	struct mq_slots slots;
+	struct mq_commit commit; /* the last written */
+	struct mq_state_file state; /* of the partition: for the mark a commit carries */
+	int partition_dir;
+	int bell;               /* of the group's topic, for outside acknowledgements; -1 until armed */
+};
+
+/* 1: taken; t must outlive it.  0: somebody else's, or a handler of a killed owner still lives.  A place that was never
+ * set begins at start_offset, durably. */
+int mq_ownership_take(struct mq_ownership *ret, struct mq_membership *m, struct mq_topic *t, uint32_t p,
+                      uint64_t start_offset, struct mq_err *err);
+int mq_ownership_commit(struct mq_ownership *o, uint64_t offset, uint64_t lost_more, struct mq_err *err);
+int mq_ownership_sync(struct mq_ownership *o, struct mq_err *err);
+void mq_ownership_release(struct mq_ownership *o);
+
+/* What a printed position carries so that a stranger's is refused: the topic's id, generation and seek count. */
+void mq_ownership_token(const struct mq_commit *c, char ret[40]);
+
+/* Acknowledgements from outside: take them into the place (an owner), or add them (anyone).  n offsets, any order. */
+int mq_acks_merge(struct mq_ownership *o, struct mq_err *err);
+int mq_acks_add(struct mq_group_topic *g, uint32_t p, const struct mq_commit *now, const uint64_t *offsets, size_t n,
+                struct mq_err *err);
+int mq_acks_count(struct mq_group_topic *g, uint32_t p, const struct mq_commit *now, uint64_t *ret, struct mq_err *err);
+
+/* Set the place by hand: counts a seek, so that positions printed before are refused. */
+int mq_ownership_seek(struct mq_ownership *o, uint64_t offset, struct mq_err *err);
+
+#endif

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A partition's log and cursor, given what its topic and the groups know. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "log/start.h"
+#include "spool/dirs.h"
+#include "spool/group.h"
+#include "spool/topic.h"
+#include "sys/sys.h"
+
+int mq_partition_dir(const struct mq_topic *t, uint32_t p, struct mq_err *err)
+{
+	char number[16];
+
+	if (p >= t->conf.partitions)
+		return mq_err_set(err, MQ_ENOTOPIC, "topic %s has no partition %u (it has %u, from 0 on)", t->name, p,
+		                  t->conf.partitions);
+	snprintf(number, sizeof number, "%u", p);
+	return mq_dir_open(t->dir, number, err);
+}
+
+static int witness(void *arg, const struct mq_segment_id *segment, uint64_t *pos, uint64_t *offset, uint64_t *committed)
+{
+	const struct mq_partition *part = arg;
+
+	if (part->topic->spool->copied)
+		return 0; /* the groups of a copy speak of the original's disk */
+	return mq_group_witness(part->topic, part->number, segment, pos, offset, committed);
+}
+
+static void notice(void *arg, const char *text)
+{
+	const struct mq_partition *part = arg;
+
+	if (part->topic->spool->notice)
+		part->topic->spool->notice(part->topic->spool->notice_arg, text);
+}
+
+int mq_partition_log(struct mq_partition *part, struct mq_topic *t, uint32_t p, struct mq_log *ret, struct mq_err *err)
+{
+	const struct mq_topic_conf *c = &t->conf;
+	struct mq_log_options opt = {
+	    .partition = p,
+	    .topic_generation = c->generations[c->n_generations ? c->n_generations - 1 : 0].number,
+	    .segment_bytes = mq_topic_conf_segment_bytes(c),
+	    .segment_ms = c->segment_ms > 0 ? c->segment_ms : 0,
+	    .min_ack = c->min_ack > 0 ? (enum mq_ack)c->min_ack : MQ_ACK_NONE,
+	    .mode = t->spool->file_mode,
+	    .label = part->label,
+	    .witness = witness,
+	    .witness_arg = part,
+	    .notice = notice,
+	    .notice_arg = part,
+	};
+	int rc, dir = mq_partition_dir(t, p, err);
+
+	if (dir < 0)
+		return dir;
+	part->topic = t;
+	part->number = p;
+	snprintf(part->label, sizeof part->label, "%s/%u", t->name, p);
+	memcpy(opt.topic_id, c->id, sizeof opt.topic_id);
+	rc = mq_log_open(ret, dir, &opt, err);
+	(void)mq_sys->close(dir);
+	return rc;
+}
+
+/* Is the tail of this partition one that readers may go by? */
+static bool settled(int dir)
+{
+	struct mq_state_file s;
+	struct mq_tail t;
+	uint64_t seq = 0;
+	bool ok = false;
+
+	if (mq_state_file_open(&s, dir, false, NULL) < 0)
+		return false;
+	if (mq_state_tail_read(&s, &t, &seq, NULL) == 0 && seq > 0)
+		ok = mq_state_tail_trusted(&s, &t) && !(t.flags & (MQ_TAIL_UNSETTLED | MQ_TAIL_ROLLING));
+	mq_state_file_release(&s);
+	return ok;
+}
+
+static int settle(struct mq_topic *t, uint32_t p, struct mq_err *err)
+{
+	struct mq_partition part;
+	struct mq_log log;
+	int rc = mq_partition_log(&part, t, p, &log, err);
+
+	if (rc == -EACCES || rc == -EROFS || rc == -EPERM) {
+		if (err)
+			err->code = 0, err->text[0] = 0;
+		return 0;
+	}
+	if (rc < 0)
+		return rc;
+	rc = mq_log_settle(&log, err);
+	mq_log_release(&log);
+	return rc;
+}
+
+int mq_partition_cursor(struct mq_topic *t, uint32_t p, struct mq_cursor *ret, struct mq_err *err)
+{
+	char label[224];
+	int rc = 0, dir = mq_partition_dir(t, p, err);
+
+	if (dir < 0)
+		return dir;
+	snprintf(label, sizeof label, "%s/%u", t->name, p);
+	if (!settled(dir))
+		rc = settle(t, p, err);
+	if (rc == 0)
+		rc = mq_cursor_open(ret, dir, label, t->conf.id, err);
+	(void)mq_sys->close(dir);
+	return rc;
+}
+
+int mq_partition_purge(struct mq_topic *t, uint32_t p, uint64_t offset, struct mq_err *err)
+{
+	int rc, dir = mq_partition_dir(t, p, err), lock;
+
+	if (dir < 0)
+		return dir;
+	/* The append lock: two that advance at once must not read the same slots. */
+	lock = mq_sys->openat(dir, "lock", O_RDWR, 0);
+	if (lock < 0) {
+		rc = mq_err_sys(err, lock, "%s/%u: cannot open lock", t->name, p);
+		goto out;
+	}
+	do
+		rc = mq_sys->lock(lock, MQ_LOCK_WRITE, MQ_LOG_APPEND_BYTE, 1, true);
+	while (rc == -EINTR);
+	if (rc < 0)
+		mq_err_sys(err, rc, "%s/%u: cannot take the append lock", t->name, p);
+	else
+		rc = mq_start_advance(dir, t->conf.id, offset, err);
+	(void)mq_sys->close(lock);
+out:
+	(void)mq_sys->close(dir);
+	return rc;
+}

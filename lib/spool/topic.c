@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "spool/topic.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/crc32c.h"
+#include "base/name.h"
+#include "spool/dirs.h"
+#include "sys/sys.h"
+
+enum { CONF_MAX = 64 * 1024 };
+
+static int read_conf(struct mq_topic *t, struct mq_err *err)
+{
+	struct mq_buf text = MQ_BUF_INIT;
+	int rc = mq_file_read(t->dir, "topic.conf", CONF_MAX, &text, err);
+
+	if (rc == 0)
+		rc = mq_topic_conf_parse(&t->conf, text.p, text.len, err);
+	mq_buf_release(&text);
+	if (rc < 0)
+		mq_err_prefix(err, "%s/topic.conf", t->name);
+	return rc == -ENOENT ? MQ_ECONFIG : rc;
+}
+
+int mq_topic_open(struct mq_topic *t, struct mq_spool *s, const char *name, struct mq_err *err)
+{
+	int rc = mq_name_check(name, "topic", err);
+
+	memset(t, 0, sizeof *t);
+	t->spool = s;
+	t->dir = -1;
+	if (rc < 0)
+		return rc;
+	snprintf(t->name, sizeof t->name, "%s", name);
+	t->dir = mq_dir_open(s->topics, name, err);
+	if (t->dir == -ENOENT)
+		return mq_err_set(err, MQ_ENOTOPIC, "no topic %s: see mq-topic list, or create it with mq-topic create %s", name, name);
+	if (t->dir == -ENOTDIR)
+		return mq_err_set(err, MQ_ECONFIG, "topics/%s is not a directory: move it away", name);
+	if (t->dir < 0)
+		return t->dir;
+	mq_topic_conf_init(&t->conf, &s->conf.defaults);
+	rc = read_conf(t, err);
+	if (rc < 0)
+		mq_topic_release(t);
+	return rc;
+}
+
+void mq_topic_release(struct mq_topic *t)
+{
+	if (t->dir >= 0) {
+		(void)mq_sys->close(t->dir);
+		mq_topic_conf_release(&t->conf);
+	}
+	t->dir = -1;
+}
+
+static int put_conf(int dir, const struct mq_spool *s, const struct mq_topic_conf *conf, bool replace, struct mq_err *err)
+{
+	struct mq_buf text = MQ_BUF_INIT;
+	int rc = mq_topic_conf_print(conf, &text);
+
+	if (rc < 0)
+		mq_err_sys(err, rc, "cannot write topic.conf");
+	else
+		rc = mq_file_put(dir, "topic.conf", s->file_mode, text.p, text.len, replace, err);
+	mq_buf_release(&text);
+	return rc;
+}
+
+static int make_partitions(int dir, const struct mq_spool *s, const struct mq_topic_conf *conf, struct mq_err *err)
+{
+	for (uint32_t p = 0; p < conf->partitions; p++) {
+		struct mq_log_options opt = {.partition = p, .mode = s->file_mode, .label = "new topic"};
+		char number[16];
+		int fd, rc;
+
+		memcpy(opt.topic_id, conf->id, sizeof opt.topic_id);
+		snprintf(number, sizeof number, "%u", p);
+		fd = mq_dir_make(dir, number, s->dir_mode, err);
+		if (fd < 0)
+			return fd;
+		rc = mq_log_create(fd, &opt, err);
+		(void)mq_sys->close(fd);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* Everything under a temporary name, then one rename. */
+static int build(struct mq_spool *s, const char *name, const struct mq_topic_conf *conf, struct mq_err *err)
+{
+	char tmp[32];
+	int fd, rc = mq_random_name(".new-", tmp, err);
+
+	if (rc < 0)
+		return rc;
+	fd = mq_dir_make(s->topics, tmp, s->dir_mode, err);
+	if (fd < 0)
+		return fd;
+	rc = make_partitions(fd, s, conf, err);
+	if (rc == 0)
+		rc = put_conf(fd, s, conf, false, err); /* syncs the directory, with the partitions' names */
+	(void)mq_sys->close(fd);
+	if (rc == 0) {
+		rc = mq_sys->renameat(s->topics, tmp, s->topics, name, false);
+		if (rc < 0)
+			mq_err_sys(err, rc, "cannot give topic %s its name", name);
+	}
+	if (rc < 0) {
+		struct mq_err ignored;
+
+		(void)mq_dir_remove(s->topics, tmp, 1, &ignored); /* a stray: mq-check tells */
+		return rc;
+	}
+	return mq_dir_sync(s->topics, "topics", err);
+}
+
+static int set_all(struct mq_topic_conf *conf, const char *const *set, size_t n, struct mq_err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = mq_topic_conf_set_pair(conf, set[i], err);
+	return rc;
+}
+
+int mq_topic_make(struct mq_spool *s, const char *name, uint32_t partitions, const char *const *set, size_t n,
+                  bool dry_run, struct mq_err *err)
+{
+	struct mq_topic_conf conf;
+	struct mq_stat st;
+	int rc = mq_name_check(name, "topic", err);
+
+	if (rc < 0)
+		return rc;
+	mq_topic_conf_init(&conf, &s->conf.defaults);
+	rc = mq_sys->random(conf.id, sizeof conf.id);
+	if (rc < 0)
+		mq_err_sys(err, rc, "cannot draw a topic id");
+	if (rc == 0)
+		rc = mq_topic_conf_add_generation(&conf, 0, partitions ? partitions : (uint32_t)s->conf.num_partitions, err);
+	if (rc == 0)
+		rc = set_all(&conf, set, n, err);
+	if (rc == 0 && mq_sys->statat(s->topics, name, &st) == 0)
+		rc = mq_err_set(err, -EEXIST, "topic %s exists", name);
+	if (rc == 0 && !dry_run)
+		rc = build(s, name, &conf, err);
+	mq_topic_conf_release(&conf);
+	return rc;
+}
+
+int mq_topic_change(struct mq_topic *t, const char *const *set, size_t n, bool dry_run, struct mq_err *err)
+{
+	int rc = set_all(&t->conf, set, n, err);
+
+	return rc < 0 || dry_run ? rc : put_conf(t->dir, t->spool, &t->conf, true, err);
+}
+
+int mq_topic_remove(struct mq_topic *t, struct mq_err *err)
+{
+	char gone[32];
+	int rc = 0;
+
+	/* Writers first: whoever gets an append lock after this finds the tail retired. */
+	for (uint32_t p = 0; p < t->conf.partitions && rc == 0; p++) {
+		struct mq_partition part;
+		struct mq_log log;
+
+		rc = mq_partition_log(&part, t, p, &log, err);
+		if (rc == 0) {
+			rc = mq_log_retire(&log, err);
+			mq_log_release(&log);
+		}
+	}
+	if (rc == 0)
+		rc = mq_random_name(".gone-", gone, err);
+	if (rc < 0)
+		return rc;
+	rc = mq_sys->renameat(t->spool->topics, t->name, t->spool->topics, gone, false);
+	if (rc < 0)
+		return mq_err_sys(err, rc, "cannot remove topic %s", t->name);
+	rc = mq_dir_sync(t->spool->topics, "topics", err);
+	return rc < 0 ? rc : mq_dir_remove(t->spool->topics, gone, 1, err);
+}
+
+int mq_topic_hold_producer(struct mq_spool *s, const char *topic, const char *name, struct mq_err *err)
+{
+	unsigned mode = s->file_mode & 0020 ? s->file_mode : s->file_mode & ~0040u;
+	uint64_t byte = (uint64_t)mq_crc32c(0, name, strlen(name)) << 16 | mq_crc32c(7, name, strlen(name)) >> 16;
+	struct mq_topic t;
+	int fd, rc = mq_name_check(name, "producer", err);
+
+	if (rc == 0 && s->n_held == MQ_SPOOL_HELD_MAX)
+		rc = mq_err_set(err, MQ_EUSAGE, "more than %d producer names held at once", MQ_SPOOL_HELD_MAX);
+	if (rc == 0)
+		rc = mq_topic_open(&t, s, topic, err);
+	if (rc < 0)
+		return rc;
+	rc = mq_file_ensure(t.dir, "producers.lock", mode, 0, err);
+	fd = rc < 0 ? rc : mq_sys->openat(t.dir, "producers.lock", O_RDWR, 0);
+	mq_topic_release(&t);
+	if (rc < 0)
+		return rc;
+	if (fd < 0)
+		return mq_err_sys(err, fd, "%s: cannot open producers.lock", topic);
+	rc = mq_sys->lock(fd, MQ_LOCK_WRITE, byte, 1, false);
+	if (rc < 0) {
+		(void)mq_sys->close(fd);
+		if (rc == -EAGAIN || rc == -EACCES)
+			return mq_err_set(err, MQ_EAGAIN, "producer %s is publishing to %s already", name, topic);
+		return mq_err_sys(err, rc, "%s: cannot lock producers.lock", topic);
+	}
+	s->held[s->n_held++] = fd;
+	return 0;
+}
+
+struct each {
+	int (*fn)(void *arg, const char *name);
+	void *arg;
+};
+
+static int named(void *arg, const char *name)
+{
+	const struct each *e = arg;
+
+	return name[0] == '.' || !mq_name_ok(name, strlen(name)) ? 0 : e->fn(e->arg, name);
+}
+
+int mq_topic_each(struct mq_spool *s, int (*fn)(void *arg, const char *name), void *arg, struct mq_err *err)
+{
+	struct each e = {fn, arg};
+
+	return mq_dir_each(s->topics, named, &e, err);
+}

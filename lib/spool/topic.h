@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A topic: a directory with topic.conf and a directory per partition.  It comes into being whole, by the
+ * rename of a directory made beside it, and goes by a rename away: no process ever sees half of one.
+ */
+#ifndef MQ_SPOOL_TOPIC_H
+#define MQ_SPOOL_TOPIC_H
+
+#include "format/conf_topic.h"
+#include "log/cursor.h"
+#include "log/log.h"
+#include "spool/spool.h"
+
+struct mq_topic {
+	struct mq_spool *spool; /* borrowed */
+	int dir;                /* owned */
+	char name[201];
+	struct mq_topic_conf conf;
+};
+
+/* MQ_ENOTOPIC where there is none, MQ_EUSAGE for a bad name. */
+int mq_topic_open(struct mq_topic *ret, struct mq_spool *s, const char *name, struct mq_err *err);
+void mq_topic_release(struct mq_topic *t);
+
+/* set: "key=value".  -EEXIST where it is there; partitions 0: the spool's default. */
+int mq_topic_make(struct mq_spool *s, const char *name, uint32_t partitions, const char *const *set, size_t n,
+                  bool dry_run, struct mq_err *err);
+int mq_topic_change(struct mq_topic *t, const char *const *set, size_t n, bool dry_run, struct mq_err *err);
+/* No append comes after it; its files are removed. */
+int mq_topic_remove(struct mq_topic *t, struct mq_err *err);
+int mq_topic_each(struct mq_spool *s, int (*fn)(void *arg, const char *name), void *arg, struct mq_err *err);
+
+/* Hold a producer's name in this topic until the spool is released: a byte of the file producers.lock, chosen by the
+ * name's hash, so that two names may meet in one and then merely wait for each other.  MQ_EAGAIN: another process has it. */
+int mq_topic_hold_producer(struct mq_spool *s, const char *topic, const char *name, struct mq_err *err);
+
+/* A partition of it, to write and to read.  MQ_ENOTOPIC for a number there is not.  The log's label and witness live in
+ * *ret_hold, which must outlive it. */
+struct mq_partition {
+	struct mq_topic *topic; /* borrowed */
+	uint32_t number;
+	char label[224];        /* "orders/3" */
+};
+int mq_partition_dir(const struct mq_topic *t, uint32_t p, struct mq_err *err);
+int mq_partition_log(struct mq_partition *ret_hold, struct mq_topic *t, uint32_t p, struct mq_log *ret, struct mq_err *err);
+/* Where this process may write and `state` does not hold, it is settled first; where it may not, what verifies is shown. */
+int mq_partition_cursor(struct mq_topic *t, uint32_t p, struct mq_cursor *ret, struct mq_err *err);
+/* Advance and sync the log start. */
+int mq_partition_purge(struct mq_topic *t, uint32_t p, uint64_t offset, struct mq_err *err);
+
+#endif
