@@ -1,35 +1,37 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * inotify, through libinotifytools 3.22, which keeps one instance a process.  What it does not
- * say is found out here, once:
+ * inotify, through libinotifytools 3.22, which keeps one instance a process and its watches.  What
+ * it does not say, or does otherwise than a queue needs, is dealt with here:
  *
  * - Its descriptor is the lowest that was free.  It is made close-on-exec and non-blocking.
- * - It waits by select(2), which a descriptor above 1023 turns into an abort: then there is no
- *   instance to be had, EMFILE, and the caller polls.
  * - It files watches under their path, and /proc/self/fd/5 names another file tomorrow; so the
- *   number of a watch is asked of the kernel, which gives the same one for the same file.
- * - It says on stderr when a watch to be removed is gone already; so pending events are looked
- *   through for IN_IGNORED first.
+ *   number of a watch is asked of the kernel.  Told twice of one file it loses memory: it is told
+ *   once.
+ * - Its next_event waits by select(2) in whole seconds, for ever where 0 is given (whatever its
+ *   manual says), aborts on a descriptor above 1023, and hides what it has read ahead.  So events
+ *   are read here.
+ * - It complains on stderr when a watch to be removed is gone already.  So what is pending is
+ *   looked through for IN_IGNORED first.
  */
 #include <fcntl.h>
 #include <inotifytools/inotifytools.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
-#include <sys/select.h>
 #include <unistd.h>
 
 #include "sys/real.h"
 
+enum { EVENT_BYTES_MAX = sizeof(struct inotify_event) + NAME_MAX + 1 };
+
 static int instance = -1;
 
-/* Events read ahead while looking for IN_IGNORED: a ring, given out before any other. */
-enum { AHEAD_MAX = 64 };
-static struct {
-	int wd;
-	uint32_t events;
-} ahead[AHEAD_MAX];
-static unsigned ahead_first, ahead_count;
+/* Events read and not yet given out: whole ones, from `first` to `end`. */
+static _Alignas(struct inotify_event) char events_read[16 * 1024];
+static size_t first, end;
+static bool emptied; /* the last read took all there was: the next word is "none" */
+static bool lost;    /* there was no room while looking ahead: an overflow like the kernel's */
 
 static bool is_inotify(int fd)
 {
@@ -54,8 +56,6 @@ int real_watch_open(void)
 	if (fd < 0)
 		return -errno;
 	close(fd);
-	if (fd >= FD_SETSIZE)
-		return -EMFILE;
 	if (!inotifytools_initialize())
 		return inotifytools_error() > 0 ? -inotifytools_error() : -EMFILE;
 	if (!is_inotify(fd)) { /* another thread took the number */
@@ -75,64 +75,87 @@ int real_watch_open(void)
 
 int real_watch_add(const char *path, uint32_t events)
 {
+	int wd;
+
 	if (instance < 0)
 		return -EBADF;
-	if (!inotifytools_watch_file(path, (int)(events | IN_MASK_ADD)))
+	wd = real_int(inotify_add_watch(instance, path, events | IN_MASK_CREATE));
+	if (wd == -EEXIST)
+		return real_int(inotify_add_watch(instance, path, events | IN_MASK_ADD));
+	if (wd >= 0 && !inotifytools_watch_file(path, (int)(events | IN_MASK_ADD)))
 		return inotifytools_error() > 0 ? -inotifytools_error() : -EINVAL;
-	return real_int(inotify_add_watch(instance, path, events | IN_MASK_ADD));
+	return wd;
 }
 
-static int next_unread(uint32_t *ret_events)
+/* Reads behind what is there.  0, or a negative errno: -EAGAIN when there is nothing more. */
+static int read_more(void)
 {
-	struct inotify_event *e = inotifytools_next_event(0);
+	ssize_t n;
 
-	if (!e)
-		return inotifytools_error() > 0 ? -inotifytools_error() : -EAGAIN;
-	*ret_events = e->mask;
-	return e->mask & IN_Q_OVERFLOW ? 0 : e->wd;
+	if (first > 0) {
+		memmove(events_read, events_read + first, end - first);
+		end -= first;
+		first = 0;
+	}
+	n = read(instance, events_read + end, sizeof(events_read) - end);
+	if (n < 0)
+		return -errno;
+	emptied = sizeof(events_read) - end - (size_t)n >= EVENT_BYTES_MAX;
+	end += (size_t)n;
+	return n > 0 ? 0 : -EAGAIN;
+}
+
+static const struct inotify_event *event_at(size_t at)
+{
+	return (const struct inotify_event *)(const void *)(events_read + at);
+}
+
+static size_t event_bytes(const struct inotify_event *e)
+{
+	return sizeof(*e) + e->len;
 }
 
 int real_watch_next(uint32_t *ret_events)
 {
+	const struct inotify_event *e;
+
 	if (instance < 0)
 		return -EAGAIN;
-	if (ahead_count > 0) {
-		int wd = ahead[ahead_first].wd;
-		*ret_events = ahead[ahead_first].events;
-		ahead_first = (ahead_first + 1) % AHEAD_MAX;
-		ahead_count--;
-		return wd;
+	if (lost) {
+		lost = false;
+		*ret_events = IN_Q_OVERFLOW;
+		return 0;
 	}
-	return next_unread(ret_events);
+	if (first == end) {
+		int r = emptied ? -EAGAIN : read_more();
+		emptied = emptied && r == 0;
+		if (r < 0)
+			return r;
+	}
+	e = event_at(first);
+	first += event_bytes(e);
+	*ret_events = e->mask;
+	return e->mask & IN_Q_OVERFLOW ? 0 : e->wd;
 }
 
-/* True when the kernel has already dropped this watch.  What cannot be kept because the ring is
- * full is told as an overflow, which is what it is. */
+/* True when the kernel has already dropped this watch. */
 static bool is_gone(int wd)
 {
-	uint32_t events;
-	bool gone = false;
-	int from;
+	size_t at = first;
 
-	for (unsigned i = 0; i < ahead_count; i++) {
-		unsigned at = (ahead_first + i) % AHEAD_MAX;
-		gone |= ahead[at].wd == wd && ahead[at].events & IN_IGNORED;
-	}
-	while (!gone && (from = next_unread(&events)) >= 0) {
-		unsigned at;
-		gone = from == wd && events & IN_IGNORED;
-		if (ahead_count < AHEAD_MAX - 1) {
-			at = (ahead_first + ahead_count++) % AHEAD_MAX;
-			ahead[at].wd = from;
-			ahead[at].events = events;
-		} else {
-			at = (ahead_first + AHEAD_MAX - 1) % AHEAD_MAX;
-			ahead_count = AHEAD_MAX;
-			ahead[at].wd = 0;
-			ahead[at].events = IN_Q_OVERFLOW;
+	for (;;) {
+		size_t before = end - first;
+		for (; at < end; at += event_bytes(event_at(at)))
+			if (event_at(at)->wd == wd && event_at(at)->mask & IN_IGNORED)
+				return true;
+		if (sizeof(events_read) - before < EVENT_BYTES_MAX) {
+			first = end; /* more than there is room for: forget all, and say so */
+			lost = true;
 		}
+		at = end - first;
+		if (read_more() < 0)
+			return false;
 	}
-	return gone;
 }
 
 int real_watch_remove(int wd)

@@ -73,8 +73,9 @@ void mq_wait_init(struct mq_wait *w);
 void mq_wait_release(struct mq_wait *w);
 
 /* Watch the file or directory open as fd for these inotify events (IN_MODIFY, IN_CREATE …); that
- * it goes away is watched always, and told as IN_DELETE_SELF.  trusted: its file system delivers
- * events.  fd must stay open as long as the slot.  Returns the slot; -ENOMEM is the only failure,
+ * a file goes away is watched always, and told as IN_DELETE_SELF.  (Of a directory that is removed
+ * while it is open Linux tells nothing: who must know watches its parent.)  trusted: the file
+ * system delivers events.  fd must stay open as long as the slot.  Returns the slot; -ENOMEM is the only failure,
  * since what cannot be watched is polled. */
 int mq_wait_watch(struct mq_wait *w, int fd, uint32_t events, bool trusted);
 
