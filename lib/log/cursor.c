@@ -160,8 +160,8 @@ static int verify_end(struct mq_cursor *c, const struct mq_segment_header *h, co
 static int refresh_once(struct mq_cursor *c, bool *ret_trusted, struct mq_err *err)
 {
 	struct mq_segment_header head;
-	struct mq_tail t;
-	uint64_t durable_pos = 0, durable_offset = 0;
+	struct mq_tail t, again;
+	uint64_t durable_pos = 0, durable_offset = 0, seq;
 	int rc = look_at_state(c, &t, ret_trusted, err);
 
 	if (rc < 0)
@@ -175,12 +175,19 @@ static int refresh_once(struct mq_cursor *c, bool *ret_trusted, struct mq_err *e
 	}
 	if (rc < 0)
 		return rc;
-	/* Marks only grow in truth; read after the tail, they may be of a later head, and then say nothing here. */
 	if (c->state.fd >= 0) {
 		rc = mq_state_durable(&c->state, &head.id, *ret_trusted ? t.strict_end : UINT64_MAX, &durable_pos, &durable_offset,
 		                      NULL, err);
 		if (rc < 0)
 			return rc;
+	}
+	if (*ret_trusted) {
+		/* Rolled between the two: the marks speak of the new head, and what was visible would seem not to be. */
+		rc = mq_state_tail_read(&c->state, &again, &seq, err);
+		if (rc < 0)
+			return rc;
+		if (!mq_segment_id_equal(&again.segment, &t.segment))
+			return -ENOENT;
 	}
 	rc = follow_head(c, &head, err);
 	if (rc < 0)
@@ -200,7 +207,7 @@ int mq_cursor_refresh(struct mq_cursor *c, struct mq_err *err)
 
 	for (int attempt = 0; rc == 0 && attempt < 16; attempt++) {
 		rc = refresh_once(c, &trusted, err);
-		if (rc == -ENOENT) { /* rolled and removed between two looks */
+		if (rc == -ENOENT && attempt < 15) { /* rolled, perhaps removed, between two looks */
 			rc = 0;
 			continue;
 		}
