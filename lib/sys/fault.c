@@ -2,6 +2,7 @@
 #include "sys/fault.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +21,7 @@ struct verdict {
 };
 
 static const struct mq_sys *under;
+static pthread_mutex_t counting = PTHREAD_MUTEX_INITIALIZER; /* of calls and rules */
 static struct fault_rule rules[FAULT_RULES_MAX];
 static unsigned rules_n;
 static uint64_t calls[CALLS_N];
@@ -90,7 +92,8 @@ static struct verdict apply(const struct fault_rule *r)
 	return v;
 }
 
-static struct verdict meet(int call, int fd, const char *name)
+/* The rule that decides on this call, or NULL. */
+static struct fault_rule *count(int call, int fd, const char *name)
 {
 	struct fault_rule *decides = NULL;
 	char path[8192];
@@ -110,10 +113,19 @@ static struct verdict meet(int call, int fd, const char *name)
 		if (!decides && (r->met == r->nth || (r->ever && r->met > r->nth)))
 			decides = r;
 	}
-	if (!decides)
-		return (struct verdict){0};
-	fire(decides, call);
-	return apply(decides);
+	if (decides)
+		fire(decides, call);
+	return decides;
+}
+
+static struct verdict meet(int call, int fd, const char *name)
+{
+	const struct fault_rule *decides;
+
+	pthread_mutex_lock(&counting);
+	decides = count(call, fd, name);
+	pthread_mutex_unlock(&counting);
+	return decides ? apply(decides) : (struct verdict){0};
 }
 
 static void leave(const struct verdict *v)
@@ -261,6 +273,7 @@ PLAIN(int, futex_wake, (uint32_t *word), (word), -1, NULL)
 PLAIN(int64_t, clock_ns, (enum mq_clock which), (which), -1, NULL)
 PLAIN(int, random, (void *buf, size_t len), (buf, len), -1, NULL)
 
+PLAIN(pid_t, pid, (void), (), -1, NULL)
 PLAIN(pid_t, spawn, (const struct mq_spawn *what), (what), -1, what->argv[0])
 PLAIN(pid_t, wait_child, (pid_t pid, int *ret_status, bool block), (pid, ret_status, block), -1, NULL)
 PLAIN(int, kill, (pid_t pid, int sig), (pid, sig), -1, NULL)

@@ -21,8 +21,8 @@
  *
  * Examples: fdatasync:3:EIO:once   pwrite:2:short=512:ever   renameat:1:path=.seg:kill-after
  *
- * The first rule that applies to a call decides; every rule counts for itself.  Counting is not
- * safe with several threads.
+ * The first rule that applies to a call decides; every rule counts for itself.  Threads are counted
+ * together.
  */
 #ifndef MQ_SYS_FAULT_H
 #define MQ_SYS_FAULT_H

@@ -111,6 +111,11 @@ static int real_random(void *buf, size_t len)
 
 /* --- processes ------------------------------------------------------------------------------ */
 
+static pid_t real_pid(void)
+{
+	return getpid();
+}
+
 static pid_t real_wait_child(pid_t pid, int *ret_status, bool block)
 {
 	int status = 0;
@@ -200,6 +205,7 @@ const struct mq_sys mq_sys_real = {
 	.futex_wake = real_futex_wake,
 	.clock_ns = real_clock_ns,
 	.random = real_random,
+	.pid = real_pid,
 	.spawn = real_spawn,
 	.wait_child = real_wait_child,
 	.kill = real_kill,

@@ -256,6 +256,8 @@ static int strings(struct iovec *iov, int max, char *const *list)
 	return n;
 }
 
+PLAIN(pid_t, pid, (void), (), (void)0)
+
 static pid_t record_spawn(const struct mq_spawn *what)
 {
 	struct iovec iov[256];

@@ -20,7 +20,7 @@
  *	@mq 1 PID SEQ CALL KEY=VALUE … = RESULT LEN\n
  *	<LEN bytes>\n
  *
- *	PID, SEQ   the process, and its own count of entries from 0
+ *	PID, SEQ   the process, and its own count of entries from 0, over all its threads
  *	CALL       a name of the table in sys.h; besides: fdatasync-begin, fsync-begin; start (the first
  *	           entry of a process; root=, and its data are its arguments, each ended by NUL);
  *	           note (what a test wrote by mq_record_note; the text is its data)
@@ -46,7 +46,7 @@
  * lost its name.  All calls of the table are written down but clock_ns.
  *
  * What it looks up for itself (names, ids) goes to the kernel directly and is not written down.
- * Not safe with several threads.  A vector of more than 1022 parts cannot be written down.
+ * Threads may share it, signal handlers not.  A vector of more than 1022 parts cannot be written down.
  */
 #ifndef MQ_SYS_RECORD_H
 #define MQ_SYS_RECORD_H

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 
 enum { HEADER_MAX = 64 * 1024, NAMES_MAX = 4096, VECTOR_MAX = 1022 };
 
+static pthread_mutex_t one_entry = PTHREAD_MUTEX_INITIALIZER; /* held from begin to end */
 static int trace = -1;
 static char root[PATH_MAX];
 static char header[HEADER_MAX];
@@ -44,6 +46,7 @@ __attribute__((format(printf, 1, 2))) static void put(const char *fmt, ...)
 
 void entry_begin(const char *call)
 {
+	pthread_mutex_lock(&one_entry);
 	used = 0;
 	put("@mq 1 %d %llu %s", (int)getpid(), (unsigned long long)seq++, call);
 }
@@ -199,4 +202,5 @@ void entry_end(int64_t result, const struct iovec *iov, int n)
 		(void)!write(2, why, sizeof(why) - 1);
 		abort();
 	}
+	pthread_mutex_unlock(&one_entry);
 }

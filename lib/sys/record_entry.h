@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* One entry of a recording (record.h says how it looks): begun, given arguments, ended. */
+/* One entry of a recording (record.h says how it looks): begun, given arguments, ended.
+ * One at a time: other threads wait from begin to end, in which nothing may block for long. */
 #ifndef MQ_SYS_RECORD_ENTRY_H
 #define MQ_SYS_RECORD_ENTRY_H
 
