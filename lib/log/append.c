@@ -14,7 +14,7 @@ static int refresh_durable(struct mq_log *log, struct mq_err *err)
 
 	if (log->durable_pos >= log->tail.strict_end)
 		return 0;
-	rc = mq_state_durable(&log->state, &log->head.h.id, log->tail.strict_end, &pos, &offset, NULL, err);
+	rc = mq_state_durable(&log->state, MQ_STATE_MARKS, &log->head.h.id, &pos, &offset, NULL, err);
 	if (rc == 0 && pos > log->durable_pos)
 		log->durable_pos = pos;
 	return rc;
@@ -112,7 +112,7 @@ static int bound_unsynced(struct mq_log *log, const struct mq_log_ticket *t, str
 	}
 	if (t->end_pos - log->durable_pos < MQ_LOG_UNSYNCED_MAX_BYTES)
 		return 0;
-	rc = mq_state_durable(&log->state, &t->segment, t->end_pos, &pos, &offset, NULL, err);
+	rc = mq_state_durable(&log->state, MQ_STATE_MARKS, &t->segment, &pos, &offset, NULL, err);
 	if (rc < 0)
 		return rc;
 	if (pos > log->durable_pos)

@@ -176,8 +176,7 @@ static int refresh_once(struct mq_cursor *c, bool *ret_trusted, struct mq_err *e
 	if (rc < 0)
 		return rc;
 	if (c->state.fd >= 0) {
-		rc = mq_state_durable(&c->state, &head.id, *ret_trusted ? t.strict_end : UINT64_MAX, &durable_pos, &durable_offset,
-		                      NULL, err);
+		rc = mq_state_durable(&c->state, MQ_STATE_MARKS, &head.id, &durable_pos, &durable_offset, NULL, err);
 		if (rc < 0)
 			return rc;
 	}

@@ -184,7 +184,7 @@ static int survey_witnesses(struct recovery *r, struct mq_err *err)
 	const struct mq_segment_header *h = &log->head.h;
 	const struct mq_tail *t = &log->tail;
 	uint64_t pos, offset, outside_pos = 0, outside_offset = 0;
-	int rc = mq_state_durable(&log->state, &h->id, UINT64_MAX, &pos, &offset, NULL, err);
+	int rc = mq_state_durable(&log->state, MQ_STATE_MARKS, &h->id, &pos, &offset, NULL, err);
 
 	if (rc < 0)
 		return rc;

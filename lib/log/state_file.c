@@ -200,27 +200,27 @@ void mq_state_tail_adopt(const struct mq_state_file *s, struct mq_tail *t)
 	t->mounts[0] = s->mount;
 }
 
-int mq_state_mark_read(struct mq_state_file *s, int m, struct mq_mark *ret, uint64_t *ret_seq, struct mq_err *err)
+int mq_state_marks_read(struct mq_state_file *s, int n, struct mq_marks *ret, struct mq_err *err)
 {
-	uint32_t block = MQ_STATE_MARK_BLOCK + 2 * (uint32_t)m;
-	struct mq_mark v[2];
-	uint64_t seq[2];
-	int best;
+	uint8_t raw[(2 * MQ_STATE_MARKS - 1) * MQ_SLOT_BLOCK + MQ_SLOT_LEN];
+	size_t want = (size_t)(2 * n - 1) * MQ_SLOT_BLOCK + MQ_SLOT_LEN;
+	ssize_t got = mq_sys->pread(s->fd, raw, want, (uint64_t)MQ_STATE_MARK_BLOCK * MQ_SLOT_BLOCK);
 
-	for (uint32_t i = 0; i < 2; i++) {
-		uint8_t raw[MQ_SLOT_LEN] = {0};
-		ssize_t n = mq_sys->pread(s->fd, raw, sizeof raw, (uint64_t)(block + i) * MQ_SLOT_BLOCK);
+	if (got < (ssize_t)want)
+		return mq_err_sys(err, got < 0 ? (int)got : -EIO, "cannot read state");
+	for (int m = 0; m < n; m++) {
+		uint32_t block = MQ_STATE_MARK_BLOCK + 2 * (uint32_t)m;
+		const uint8_t *at = raw + (size_t)(2 * m) * MQ_SLOT_BLOCK;
+		struct mq_mark v[2];
+		uint64_t seq[2] = {mq_mark_decode(at, block, &v[0]), mq_mark_decode(at + MQ_SLOT_BLOCK, block + 1, &v[1])};
+		int best = seq[0] > seq[1] ? 0 : 1;
 
-		if (n < 0)
-			return mq_err_sys(err, (int)n, "cannot read state");
-		seq[i] = mq_mark_decode(raw, block + i, &v[i]);
+		ret->seq[m] = seq[best];
+		if (seq[best] > 0)
+			ret->mark[m] = v[best];
+		else
+			memset(&ret->mark[m], 0, sizeof ret->mark[m]);
 	}
-	best = seq[0] > seq[1] ? 0 : 1;
-	*ret_seq = seq[best];
-	if (seq[best] > 0)
-		*ret = v[best];
-	else
-		memset(ret, 0, sizeof *ret);
 	return 0;
 }
 
@@ -233,23 +233,23 @@ int mq_state_mark_write(struct mq_state_file *s, int m, const struct mq_mark *v,
 	return write_slot(s, raw, block, err);
 }
 
-int mq_state_durable(struct mq_state_file *s, const struct mq_segment_id *segment, uint64_t enough, uint64_t *ret_pos,
+int mq_state_durable(struct mq_state_file *s, int n, const struct mq_segment_id *segment, uint64_t *ret_pos,
                      uint64_t *ret_offset, uint64_t *ret_sync_ns, struct mq_err *err)
 {
+	struct mq_marks all;
 	uint64_t pos = 0, offset = 0, slowest = 0;
+	int rc = mq_state_marks_read(s, n, &all, err);
 
-	for (int m = 0; m < MQ_STATE_MARKS && pos < enough; m++) {
-		struct mq_mark v;
-		uint64_t seq;
-		int rc = mq_state_mark_read(s, m, &v, &seq, err);
+	if (rc < 0)
+		return rc;
+	for (int m = 0; m < n; m++) {
+		const struct mq_mark *v = &all.mark[m];
 
-		if (rc < 0)
-			return rc;
-		if (seq > 0 && v.last_sync_ns > slowest)
-			slowest = v.last_sync_ns;
-		if (seq > 0 && mq_segment_id_equal(&v.segment, segment) && v.pos > pos) {
-			pos = v.pos;
-			offset = v.end_offset;
+		if (v->last_sync_ns > slowest)
+			slowest = v->last_sync_ns;
+		if (all.seq[m] > 0 && mq_segment_id_equal(&v->segment, segment) && v->pos > pos) {
+			pos = v->pos;
+			offset = v->end_offset;
 		}
 	}
 	*ret_pos = pos;

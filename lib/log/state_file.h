@@ -46,14 +46,19 @@ bool mq_state_tail_same_boot(const struct mq_state_file *s, const struct mq_tail
 /* Make it speak of this file, boot and mount, remembering the mounts it held for. */
 void mq_state_tail_adopt(const struct mq_state_file *s, struct mq_tail *t);
 
-int mq_state_mark_read(struct mq_state_file *s, int m, struct mq_mark *ret, uint64_t *ret_seq, struct mq_err *err);
+struct mq_marks {
+	struct mq_mark mark[MQ_STATE_MARKS];
+	uint64_t seq[MQ_STATE_MARKS]; /* 0: never written, or does not verify */
+};
+/* Read the first n marks, in one call. */
+int mq_state_marks_read(struct mq_state_file *s, int n, struct mq_marks *ret, struct mq_err *err);
 int mq_state_mark_write(struct mq_state_file *s, int m, const struct mq_mark *v, uint64_t seq, struct mq_err *err);
-/* The highest mark of a segment: position and offset, 0 and 0 where no mark is of it.  Stops looking at one
- * that reaches `enough`. */
-int mq_state_durable(struct mq_state_file *s, const struct mq_segment_id *segment, uint64_t enough, uint64_t *ret_pos,
+/* The highest mark of a segment among the first n: position and offset, 0 and 0 where no mark is of it.  The first alone is a
+ * lower bound as true as any, and enough while no leader stalls. */
+int mq_state_durable(struct mq_state_file *s, int n, const struct mq_segment_id *segment, uint64_t *ret_pos,
                      uint64_t *ret_offset, uint64_t *ret_sync_ns, struct mq_err *err);
 
-/* The futex word; NULL with *err. */
+/* Two words: [0] counts what there is to wake for, [1] those who wait or were killed waiting.  NULL with *err. */
 uint32_t *mq_state_futex(struct mq_state_file *s, struct mq_err *err);
 
 #endif

@@ -186,7 +186,8 @@ int mq_log_succeed(struct mq_log *log, const struct mq_successor *how, struct mq
 static int close_head(struct mq_log *log, struct mq_err *err)
 {
 	struct mq_successor how = {.reason = MQ_SEGMENT_CLOSED, .new_incarnation = true};
-	int rc = mq_state_durable(&log->state, &log->head.h.id, UINT64_MAX, &how.pred_end_pos, &how.pred_end_offset, NULL, err);
+	int rc = mq_state_durable(&log->state, MQ_STATE_MARKS, &log->head.h.id, &how.pred_end_pos, &how.pred_end_offset, NULL,
+	                          err);
 
 	if (rc < 0)
 		return rc;

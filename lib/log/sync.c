@@ -23,62 +23,56 @@ static int64_t max_i64(int64_t a, int64_t b)
 	return a > b ? a : b;
 }
 
-/* Marks of all leaders: how far this segment is durable, and whether a sync was started and not finished. */
-static int survey(struct mq_log *log, const struct mq_segment_header *h, struct mq_mark *ret_durable, bool *ret_unfinished,
-                  struct mq_err *err)
+/* Marks of all leaders: how far the head is durable, and whether a sync was started in it and not finished. */
+static void survey(const struct mq_segment_header *h, const struct mq_marks *all, struct mq_mark *ret_durable,
+                   bool *ret_unfinished)
 {
 	ret_durable->segment = h->id;
 	ret_durable->pos = h->born_end_pos;
 	ret_durable->end_offset = h->born_end_offset;
 	*ret_unfinished = false;
 	for (int m = 0; m < MQ_STATE_MARKS; m++) {
-		struct mq_mark v;
-		uint64_t seq;
-		int rc = mq_state_mark_read(&log->state, m, &v, &seq, err);
+		const struct mq_mark *v = &all->mark[m];
 
-		if (rc < 0)
-			return rc;
-		if (seq == 0)
+		if (all->seq[m] == 0 || !mq_segment_id_equal(&v->segment, &h->id))
 			continue;
-		if (!mq_segment_id_equal(&v.segment, &h->id))
-			continue;
-		if (v.started != v.finished)
+		if (v->started != v->finished)
 			*ret_unfinished = true;
-		if (v.pos > ret_durable->pos) {
-			ret_durable->pos = v.pos;
-			ret_durable->end_offset = v.end_offset;
+		if (v->pos > ret_durable->pos) {
+			ret_durable->pos = v->pos;
+			ret_durable->end_offset = v->end_offset;
 		}
 	}
-	return 0;
 }
 
 /* Leaders that died in this segment: what they had begun is done.  One that merely stalls still has its byte. */
 static int settle_unfinished(struct mq_log *log, int mine, const struct mq_mark *done, struct mq_err *err)
 {
-	for (int m = 0; m < MQ_STATE_MARKS; m++) {
-		uint64_t byte = (uint64_t)(MQ_LOG_SYNC_BYTE + m), seq;
-		struct mq_mark v;
-		int rc;
+	int rc = 0;
+
+	for (int m = 0; m < MQ_STATE_MARKS && rc == 0; m++) {
+		uint64_t byte = (uint64_t)(MQ_LOG_SYNC_BYTE + m);
+		struct mq_marks all;
+		struct mq_mark *v = &all.mark[m];
 
 		if (m == mine || mq_sys->lock(log->lock, MQ_LOCK_WRITE, byte, 1, false) < 0)
 			continue;
-		rc = mq_state_mark_read(&log->state, m, &v, &seq, err);
-		if (rc == 0 && seq > 0 && v.started != v.finished && mq_segment_id_equal(&v.segment, &done->segment)) {
-			v.pos = done->pos;
-			v.end_offset = done->end_offset;
-			v.finished = v.started;
-			rc = mq_state_mark_write(&log->state, m, &v, seq + 1, err);
+		rc = mq_state_marks_read(&log->state, MQ_STATE_MARKS, &all, err);
+		if (rc == 0 && all.seq[m] > 0 && v->started != v->finished && mq_segment_id_equal(&v->segment, &done->segment)) {
+			v->pos = done->pos;
+			v->end_offset = done->end_offset;
+			v->finished = v->started;
+			rc = mq_state_mark_write(&log->state, m, v, all.seq[m] + 1, err);
 		}
 		(void)mq_sys->lock(log->lock, MQ_LOCK_NONE, byte, 1, false);
-		if (rc < 0)
-			return rc;
 	}
-	return 0;
+	return rc;
 }
 
 /* Sync all that is published, holding sync byte m and log->lead.  1: the head is another by now, look again. */
-static int lead(struct mq_log *log, int m, struct mq_err *err)
+static int lead(struct mq_log *log, int m, const struct mq_log_ticket *ticket, struct mq_err *err)
 {
+	struct mq_marks all;
 	struct mq_mark mark, durable;
 	struct mq_tail t;
 	uint64_t tail_seq, seq;
@@ -90,17 +84,19 @@ static int lead(struct mq_log *log, int m, struct mq_err *err)
 		return rc;
 	if (tail_seq == 0 || !mq_segment_id_equal(&t.segment, &log->head.h.id))
 		return 1;
-	if (log->head.failed)
-		return mq_err_set(err, MQ_EBROKEN, "segment %s: refused after an earlier failed sync", log->head.name);
-	rc = survey(log, &log->head.h, &durable, &unfinished, err);
-	if (rc == 0)
-		rc = mq_state_mark_read(&log->state, m, &mark, &seq, err);
+	rc = mq_state_marks_read(&log->state, MQ_STATE_MARKS, &all, err);
 	if (rc < 0)
 		return rc;
-	mark.segment = durable.segment;
-	mark.pos = durable.pos;
-	mark.end_offset = durable.end_offset;
-	mark.started = mark.finished + 1;
+	survey(&log->head.h, &all, &durable, &unfinished);
+	if (ticket && mq_segment_id_equal(&ticket->segment, &durable.segment) && durable.pos >= ticket->end_pos)
+		return 0; /* the one before us has done it */
+	if (log->head.failed)
+		return mq_err_set(err, MQ_EBROKEN, "segment %s: refused after an earlier failed sync", log->head.name);
+	mark = durable;
+	mark.started = all.mark[m].finished + 1;
+	mark.finished = all.mark[m].finished;
+	mark.last_sync_ns = all.mark[m].last_sync_ns;
+	seq = all.seq[m];
 	rc = mq_state_mark_write(&log->state, m, &mark, ++seq, err);
 	if (rc < 0)
 		return rc;
@@ -129,14 +125,16 @@ static int lead(struct mq_log *log, int m, struct mq_err *err)
 	return rc;
 }
 
+/* Two atomic steps without a call where nobody waits. */
 static void wake(struct mq_log *log)
 {
 	uint32_t *word = mq_state_futex(&log->state, NULL);
 
 	if (!word)
 		return; /* the waiters' time-out covers it */
-	__atomic_add_fetch(word, 1, __ATOMIC_SEQ_CST);
-	(void)mq_sys->futex_wake(word);
+	__atomic_add_fetch(&word[0], 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&word[1], __ATOMIC_SEQ_CST) > 0)
+		(void)mq_sys->futex_wake(word);
 }
 
 int mq_log_sync_locked(struct mq_log *log, struct mq_err *err)
@@ -150,7 +148,7 @@ int mq_log_sync_locked(struct mq_log *log, struct mq_err *err)
 	while (rc == -EAGAIN || rc == -EACCES || rc == -EINTR)
 		rc = mq_sys->lock(log->lock, MQ_LOCK_WRITE, (uint64_t)(MQ_LOG_SYNC_BYTE + m), 1, true);
 	if (rc == 0) {
-		rc = lead(log, m, err);
+		rc = lead(log, m, NULL, err);
 		(void)mq_sys->lock(log->lock, MQ_LOCK_NONE, (uint64_t)(MQ_LOG_SYNC_BYTE + m), 1, false);
 		wake(log);
 		if (rc == 1)
@@ -193,13 +191,13 @@ static int fate(struct mq_log *log, const struct mq_tail *t, const struct mq_log
 	                  (unsigned long long)ticket->base_offset, (unsigned long long)ticket->next_offset - 1);
 }
 
-/* 1: as safe as asked.  0: not yet. */
-static int check(struct mq_log *log, const struct mq_log_ticket *ticket, enum mq_ack level, uint64_t *ret_sync_ns,
-                 struct mq_err *err)
+/* 1: as safe as asked.  0: not yet.  marks: how many to look at. */
+static int check(struct mq_log *log, const struct mq_log_ticket *ticket, enum mq_ack level, int marks,
+                 uint64_t *ret_sync_ns, struct mq_err *err)
 {
 	struct mq_tail t;
 	uint64_t pos, offset, seq, visible;
-	int rc = mq_state_durable(&log->state, &ticket->segment, ticket->end_pos, &pos, &offset, ret_sync_ns, err);
+	int rc = mq_state_durable(&log->state, marks, &ticket->segment, &pos, &offset, ret_sync_ns, err);
 
 	if (rc < 0)
 		return rc;
@@ -219,8 +217,8 @@ static int check(struct mq_log *log, const struct mq_log_ticket *ticket, enum mq
 	return 0;
 }
 
-/* Try to lead on byte m.  1: led, or found it done.  0: somebody else has the byte. */
-static int try_lead(struct mq_log *log, int m, const struct mq_log_ticket *ticket, enum mq_ack level, struct mq_err *err)
+/* Try to lead on byte m.  1: done.  0: somebody else has the byte, or the head has changed: check. */
+static int try_lead(struct mq_log *log, int m, const struct mq_log_ticket *ticket, struct mq_err *err)
 {
 	int rc;
 
@@ -232,64 +230,85 @@ static int try_lead(struct mq_log *log, int m, const struct mq_log_ticket *ticke
 		mq_unhold_signals();
 		return rc == -EAGAIN || rc == -EACCES || rc == -EINTR ? 0 : mq_err_sys(err, rc, "cannot take a sync lock");
 	}
-	rc = check(log, ticket, level, NULL, err); /* the one before us may have done it */
-	if (rc == 0) {
-		rc = lead(log, m, err);
-		if (rc == 1)
-			rc = 0; /* rolled meanwhile: the next check tells the batch's fate */
-		else if (rc == 0)
-			rc = 1;
-	}
+	rc = lead(log, m, ticket, err);
 	(void)mq_sys->lock(log->lock, MQ_LOCK_NONE, (uint64_t)(MQ_LOG_SYNC_BYTE + m), 1, false);
+	wake(log);
 	pthread_mutex_unlock(&log->lead);
 	mq_unhold_signals();
-	wake(log);
-	if (rc == 1)
-		mq_log_ring(log);
+	if (rc < 0)
+		return rc;
+	if (rc == 1 || !mq_segment_id_equal(&ticket->segment, &log->head.h.id))
+		return 0;
+	mq_log_ring(log);
+	return 1;
+}
+
+/* Leading failed: close the segment for all, then say what happened to ours: nobody knows. */
+static int unknown(struct mq_log *log, const struct mq_log_ticket *ticket, struct mq_err *err)
+{
+	struct mq_err why = MQ_ERR_INIT;
+
+	(void)mq_log_close_failed(log, &ticket->segment, &why); /* what fails here meets the next publisher as well */
+	mq_err_prefix(err, "offsets %llu to %llu, outcome unknown", (unsigned long long)ticket->base_offset,
+	              (unsigned long long)ticket->next_offset - 1);
+	if (err)
+		err->code = MQ_EBROKEN;
+	return MQ_EBROKEN;
+}
+
+/* Sleep until a leader has finished.  1: done; 0: look again; *m: the byte to try next. */
+static int await(struct mq_log *log, const struct mq_log_ticket *ticket, enum mq_ack level, int *m, struct mq_err *err)
+{
+	uint64_t sync_ns = 0;
+	uint32_t *word, seen;
+	int rc;
+
+	pthread_mutex_lock(&log->lead);
+	word = mq_state_futex(&log->state, err);
+	pthread_mutex_unlock(&log->lead);
+	if (!word)
+		return MQ_EBROKEN;
+	__atomic_add_fetch(&word[1], 1, __ATOMIC_SEQ_CST);
+	seen = __atomic_load_n(&word[0], __ATOMIC_SEQ_CST);
+	pthread_mutex_lock(&log->lead);
+	rc = check(log, ticket, level, *m == 0 ? 1 : MQ_STATE_MARKS, &sync_ns, err);
+	pthread_mutex_unlock(&log->lead);
+	if (rc == 0) {
+		int slept = mq_sys->futex_wait(word, seen, max_i64(20 * 1000 * 1000, 4 * (int64_t)sync_ns));
+
+		if (slept == -ETIMEDOUT) { /* stalled: all marks count, and the next byte is tried */
+			*m = (*m + 1) % MQ_STATE_MARKS;
+		} else {
+			pthread_mutex_lock(&log->lead);
+			rc = check(log, ticket, level, *m == 0 ? 1 : MQ_STATE_MARKS, &sync_ns, err);
+			pthread_mutex_unlock(&log->lead);
+		}
+	}
+	__atomic_sub_fetch(&word[1], 1, __ATOMIC_SEQ_CST);
 	return rc;
 }
 
 int mq_log_wait(struct mq_log *log, const struct mq_log_ticket *ticket, enum mq_ack level, struct mq_err *err)
 {
-	uint64_t sync_ns = 0;
-	uint32_t *word = NULL, seen = 0;
 	int m = 0;
 
 	for (;;) {
 		int rc;
 
-		if (word)
-			seen = __atomic_load_n(word, __ATOMIC_SEQ_CST);
-		pthread_mutex_lock(&log->lead);
-		rc = check(log, ticket, level, &sync_ns, err);
-		pthread_mutex_unlock(&log->lead);
+		if (level == MQ_ACK_WRITTEN) { /* visible without a sync, perhaps */
+			pthread_mutex_lock(&log->lead);
+			rc = check(log, ticket, level, MQ_STATE_MARKS, NULL, err);
+			pthread_mutex_unlock(&log->lead);
+			if (rc != 0)
+				return rc < 0 ? rc : 0;
+		}
+		rc = try_lead(log, m, ticket, err);
+		if (rc < 0)
+			return unknown(log, ticket, err);
+		if (rc == 0)
+			rc = await(log, ticket, level, &m, err);
 		if (rc != 0)
 			return rc < 0 ? rc : 0;
-		rc = try_lead(log, m, ticket, level, err);
-		if (rc == 1)
-			continue; /* check says so, or says why not */
-		if (rc < 0) {
-			/* Close the segment for all, then say what happened to ours: unknown. */
-			struct mq_err close_err = MQ_ERR_INIT;
-
-			(void)mq_log_close_failed(log, &ticket->segment, &close_err);
-			if (rc == MQ_EBROKEN || rc == MQ_EDAMAGE)
-				return rc;
-			mq_err_prefix(err, "the outcome is unknown");
-			if (err)
-				err->code = MQ_EBROKEN;
-			return MQ_EBROKEN;
-		}
-		if (!word) { /* somebody leads: look once more with the word in hand, then sleep on it */
-			pthread_mutex_lock(&log->lead);
-			word = mq_state_futex(&log->state, err);
-			pthread_mutex_unlock(&log->lead);
-			if (!word)
-				return MQ_EBROKEN;
-			continue;
-		}
-		rc = mq_sys->futex_wait(word, seen, max_i64(20 * 1000 * 1000, 4 * (int64_t)sync_ns));
-		m = rc == -ETIMEDOUT ? (m + 1) % MQ_STATE_MARKS : 0;
 	}
 }
 

@@ -68,7 +68,7 @@ static int read_mark(struct mq_ownership *o, struct mq_commit *c, struct mq_err 
 		rc = mq_state_tail_read(&o->state, &t, &seq, err);
 	if (rc < 0 || seq == 0)
 		return 0; /* no state, no witness: the commit holds without */
-	rc = mq_state_durable(&o->state, &t.segment, UINT64_MAX, &pos, &offset, NULL, err);
+	rc = mq_state_durable(&o->state, MQ_STATE_MARKS, &t.segment, &pos, &offset, NULL, err);
 	if (rc == 0 && pos > 0) {
 		c->mark_segment = t.segment;
 		c->mark_pos = pos;
