@@ -73,7 +73,9 @@ int mq_state_file_open(struct mq_state_file *s, int dir, bool writable, struct m
 	}
 	s->writable = writable;
 	n = mq_sys->pread(s->fd, head, sizeof head, 0);
-	rc = n < 0 ? mq_err_sys(err, (int)n, "cannot read state") : mq_sys->stat(s->fd, &st);
+	rc = n < 0 ? (int)n : mq_sys->stat(s->fd, &st);
+	if (rc < 0)
+		mq_err_sys(err, rc, "cannot read state");
 	if (rc == 0)
 		rc = n < (ssize_t)sizeof head || st.size < (uint64_t)MQ_STATE_BLOCKS * MQ_SLOT_BLOCK
 		         ? MQ_EDAMAGE
