@@ -684,8 +684,7 @@ static int owner_sync(struct mq_owner *op, struct mq_err *err)
 
 static int owner_handler_fd(struct mq_owner *op, struct mq_err *err)
 {
-	(void)err;
-	return ((struct owner *)op)->o.handler;
+	return mq_ownership_handler_fd(&((struct owner *)op)->o, err);
 }
 
 static void owner_release(struct mq_owner *op)

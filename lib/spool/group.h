@@ -3,7 +3,7 @@
  * A group's place in a topic: groups/GROUP/topics/TOPIC/
  *
  *   locks       byte p: who holds it owns partition p
- *               byte 2^32 + p: held by the description that handlers of p inherit (rule 13)
+ *               byte 2^32 + p: read-locked through a description that each handler of p inherits (rule 13)
  *               byte 2^33 + p: short, while acked.p is changed
  *   offsets     two slots of each partition, at p * 8192
  *   owners      a line of text of each partition's last owner, 128 bytes at p * 128; means something only while byte p

@@ -102,7 +102,7 @@ static void init(struct mq_ownership *o, uint32_t p)
 	memset(o, 0, sizeof *o);
 	o->g.dir = o->g.locks = o->g.offsets = -1;
 	o->partition = p;
-	o->handler = o->partition_dir = o->bell = -1;
+	o->partition_dir = o->bell = -1;
 	mq_state_file_init(&o->state);
 }
 
@@ -116,11 +116,10 @@ int mq_ownership_take(struct mq_ownership *o, struct mq_membership *m, struct mq
 	if (rc < 0)
 		return rc;
 	rc = take_byte(o->g.locks, p);
-	if (rc == 0) {
-		o->handler = mq_sys->openat(o->g.dir, "locks", O_RDWR, 0);
-		rc = o->handler < 0 ? o->handler : take_byte(o->handler, MQ_GROUP_HANDLER_BYTE + p);
-	}
-	if (rc == -EAGAIN) {
+	/* Only the owner starts handlers: once the byte is ours, those of a killed one only become fewer. */
+	if (rc == 0)
+		rc = mq_sys->lock_test(o->g.locks, MQ_LOCK_WRITE, MQ_GROUP_HANDLER_BYTE + p, 1);
+	if (rc == -EAGAIN || rc == 1) {
 		mq_ownership_release(o);
 		return 0;
 	}
@@ -169,17 +168,28 @@ int mq_ownership_sync(struct mq_ownership *o, struct mq_err *err)
 
 void mq_ownership_release(struct mq_ownership *o)
 {
-	const int fds[] = {o->handler, o->partition_dir, o->bell};
+	const int fds[] = {o->partition_dir, o->bell};
 
-	/* A handler that was reaped may have left a child with its copy of the description: unlock, do not just close. */
-	if (o->handler >= 0)
-		(void)mq_sys->lock(o->handler, MQ_LOCK_NONE, MQ_GROUP_HANDLER_BYTE + o->partition, 1, false);
-	for (size_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < 2; i++)
 		if (fds[i] >= 0)
 			(void)mq_sys->close(fds[i]);
 	mq_state_file_release(&o->state);
 	mq_group_topic_release(&o->g);
 	init(o, o->partition);
+}
+
+int mq_ownership_handler_fd(struct mq_ownership *o, struct mq_err *err)
+{
+	int fd = mq_sys->openat(o->g.dir, "locks", O_RDWR, 0), rc;
+
+	if (fd < 0)
+		return mq_err_sys(err, fd, "%s: cannot open locks", o->g.label);
+	rc = mq_sys->lock(fd, MQ_LOCK_READ, MQ_GROUP_HANDLER_BYTE + o->partition, 1, false);
+	if (rc < 0) {
+		(void)mq_sys->close(fd);
+		return mq_err_sys(err, rc, "%s: cannot lock partition %u for its handler", o->g.label, o->partition);
+	}
+	return fd;
 }
 
 void mq_ownership_token(const struct mq_commit *c, char ret[40])

@@ -22,7 +22,6 @@ void mq_membership_leave(struct mq_membership *m);
 struct mq_ownership {
 	struct mq_group_topic g;
 	uint32_t partition;
-	int handler;            /* a description of its own for handlers to inherit */
 	struct mq_slots slots;
 	struct mq_commit commit; /* the last written */
 	struct mq_state_file state; /* of the partition: for the mark a commit carries */
@@ -37,6 +36,10 @@ int mq_ownership_take(struct mq_ownership *ret, struct mq_membership *m, struct 
 int mq_ownership_commit(struct mq_ownership *o, uint64_t offset, uint64_t lost_more, struct mq_err *err);
 int mq_ownership_sync(struct mq_ownership *o, struct mq_err *err);
 void mq_ownership_release(struct mq_ownership *o);
+
+/* A descriptor of its own, with a read lock that keeps others from taking the partition, for one handler to inherit.  The
+ * caller unlocks the file through it when the handler was reaped, and closes it. */
+int mq_ownership_handler_fd(struct mq_ownership *o, struct mq_err *err);
 
 /* What a printed position carries so that a stranger's is refused: the topic's id, generation and seek count. */
 void mq_ownership_token(const struct mq_commit *c, char ret[40]);
