@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The spool as an engine: members of groups, what they own, where they are. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/engine_spool_private.h"
+#include "base/name.h"
+#include "spool/owner.h"
+#include "sys/sys.h"
+
+struct member {
+	struct mq_member base;
+	struct mq_membership m;
+};
+
+struct owner {
+	struct mq_owner base;
+	struct mq_topic topic;
+	struct mq_ownership o;
+};
+
+int mq_engine_spool_group_list(struct mq_store *s, int (*fn)(void *arg, const char *group), void *arg, struct mq_err *err)
+{
+	return mq_group_each(mq_engine_spool_of(s), fn, arg, err);
+}
+
+int mq_engine_spool_group_topics(struct mq_store *s, const char *group, int (*fn)(void *arg, const char *topic), void *arg,
+                                 struct mq_err *err)
+{
+	return mq_group_each_topic(mq_engine_spool_of(s), group, fn, arg, err);
+}
+
+int mq_engine_spool_group_delete(struct mq_store *s, const char *group, const char *topic, bool force, bool dry_run,
+                                 struct mq_err *err)
+{
+	return mq_group_remove(mq_engine_spool_of(s), group, topic, force, dry_run, err);
+}
+
+struct group_handle {
+	struct mq_topic t;
+	struct mq_group_topic g;
+};
+
+static int group_open(struct mq_store *s, const char *group, const char *topic, uint32_t p, struct group_handle *ret,
+                      struct mq_err *err)
+{
+	int rc = mq_topic_open(&ret->t, mq_engine_spool_of(s), topic, err);
+
+	if (rc < 0)
+		return rc;
+	if (p >= ret->t.conf.partitions)
+		rc = mq_err_set(err, MQ_ENOTOPIC, "topic %s has no partition %u", topic, p);
+	if (rc == 0)
+		rc = mq_group_topic_open(&ret->g, &ret->t, group, false, err);
+	if (rc < 0)
+		mq_topic_release(&ret->t);
+	return rc;
+}
+
+static void group_close(struct group_handle *h)
+{
+	mq_group_topic_release(&h->g);
+	mq_topic_release(&h->t);
+}
+
+int mq_engine_spool_group_place(struct mq_store *s, const char *group, const char *topic, uint32_t p, struct mq_place *ret,
+                                struct mq_err *err)
+{
+	struct group_handle h;
+	struct mq_commit c;
+	uint64_t seq;
+	int which, rc = group_open(s, group, topic, p, &h, err);
+
+	memset(ret, 0, sizeof *ret);
+	if (rc < 0)
+		return rc;
+	rc = mq_group_topic_read(&h.g, p, &c, &which, &seq, err);
+	if (rc == 0 && which >= 0) {
+		*ret = (struct mq_place){c.offset, true, c.generation, c.seeks, c.lost, 0};
+		rc = mq_acks_count(&h.g, p, &c, &ret->acked_above, err);
+	}
+	group_close(&h);
+	return rc;
+}
+
+int mq_engine_spool_group_owner(struct mq_store *s, const char *group, const char *topic, uint32_t p, int64_t *ret_pid,
+                                char ret_member[64], bool *ret_handler_left, struct mq_err *err)
+{
+	char line[MQ_GROUP_OWNER_LEN];
+	struct group_handle h;
+	long long pid = -1;
+	bool handler = false;
+	int rc = group_open(s, group, topic, p, &h, err);
+
+	if (rc < 0)
+		return rc;
+	rc = mq_group_owner(&h.g, p, line, &handler, err);
+	group_close(&h);
+	if (rc < 0)
+		return rc;
+	ret_member[0] = 0;
+	if (rc == 1)
+		(void)sscanf(line, "%lld %63s", &pid, ret_member);
+	*ret_pid = pid;
+	*ret_handler_left = handler && rc == 0;
+	return rc;
+}
+
+int mq_engine_spool_member_join(struct mq_store *s, const char *group, struct mq_member **ret, struct mq_err *err)
+{
+	struct member *m = calloc(1, sizeof *m);
+	int rc;
+
+	if (!m)
+		return mq_engine_no_memory(err);
+	rc = mq_membership_join(&m->m, mq_engine_spool_of(s), group, err);
+	if (rc < 0) {
+		free(m);
+		return rc;
+	}
+	m->base.engine = &mq_engine_file;
+	*ret = &m->base;
+	return 0;
+}
+
+void mq_engine_spool_member_leave(struct mq_member *mp)
+{
+	struct member *m = (struct member *)mp;
+
+	mq_membership_leave(&m->m);
+	free(m);
+}
+
+int mq_engine_spool_member_arm(struct mq_member *mp, struct mq_wait *w, struct mq_err *err)
+{
+	struct member *m = (struct member *)mp;
+	int rc = mq_wait_watch(w, m->m.dir, IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE, m->m.spool->events);
+
+	return rc < 0 ? mq_err_sys(err, rc, "cannot watch the members") : 0;
+}
+
+int mq_engine_spool_owner_take(struct mq_member *mp, const char *topic, uint32_t p, struct mq_owner **ret, struct mq_err *err)
+{
+	struct member *m = (struct member *)mp;
+	struct owner *o = calloc(1, sizeof *o);
+	struct mq_cursor c;
+	uint64_t start = 0;
+	int rc;
+
+	if (!o)
+		return mq_engine_no_memory(err);
+	rc = mq_topic_open(&o->topic, m->m.spool, topic, err);
+	if (rc < 0)
+		goto free;
+	rc = mq_partition_cursor(&o->topic, p, &c, err);
+	if (rc == 0) {
+		rc = mq_cursor_refresh(&c, err);
+		start = c.log_start;
+		mq_cursor_release(&c);
+	}
+	if (rc == 0)
+		rc = mq_ownership_take(&o->o, &m->m, &o->topic, p, start, err);
+	if (rc <= 0)
+		goto topic;
+	o->base.engine = &mq_engine_file;
+	*ret = &o->base;
+	return 1;
+topic:
+	mq_topic_release(&o->topic);
+free:
+	free(o);
+	return rc;
+}
+
+int mq_engine_spool_owner_place(struct mq_owner *op, struct mq_place *ret, struct mq_err *err)
+{
+	const struct mq_commit *c = &((struct owner *)op)->o.commit;
+
+	(void)err;
+	*ret = (struct mq_place){c->offset, true, c->generation, c->seeks, c->lost, 0};
+	return 0;
+}
+
+int mq_engine_spool_owner_merge_acks(struct mq_owner *op, struct mq_place *ret, struct mq_err *err)
+{
+	int rc = mq_acks_merge(&((struct owner *)op)->o, err);
+
+	return rc < 0 ? rc : mq_engine_spool_owner_place(op, ret, err);
+}
+
+int mq_engine_spool_owner_arm(struct mq_owner *op, struct mq_wait *w, struct mq_err *err)
+{
+	struct mq_ownership *o = &((struct owner *)op)->o;
+	int rc;
+
+	if (o->bell < 0)
+		o->bell = mq_sys->openat(o->g.dir, "bell", 0, 0);
+	rc = o->bell < 0 ? o->bell : mq_wait_watch(w, o->bell, IN_MODIFY | IN_CLOSE_WRITE, o->g.topic->spool->events);
+	return rc < 0 ? mq_err_sys(err, rc, "cannot watch for acknowledgements") : 0;
+}
+
+int mq_engine_spool_owner_commit(struct mq_owner *op, uint64_t offset, uint64_t lost_more, struct mq_err *err)
+{
+	return mq_ownership_commit(&((struct owner *)op)->o, offset, lost_more, err);
+}
+
+int mq_engine_spool_owner_sync(struct mq_owner *op, struct mq_err *err)
+{
+	return mq_ownership_sync(&((struct owner *)op)->o, err);
+}
+
+int mq_engine_spool_owner_handler_fd(struct mq_owner *op, struct mq_err *err)
+{
+	return mq_ownership_handler_fd(&((struct owner *)op)->o, err);
+}
+
+void mq_engine_spool_owner_release(struct mq_owner *op)
+{
+	struct owner *o = (struct owner *)op;
+	struct mq_err ignored;
+
+	(void)mq_ownership_sync(&o->o, &ignored); /* who must know has synced before */
+	mq_ownership_release(&o->o);
+	mq_topic_release(&o->topic);
+	free(o);
+}
+
+int mq_engine_spool_owner_token(struct mq_owner *op, char ret_token[40], struct mq_err *err)
+{
+	(void)err;
+	mq_ownership_token(&((struct owner *)op)->o.commit, ret_token);
+	return 0;
+}
+
+/* Nobody owns it, perhaps: then the place itself is moved, here and now. */
+static int ack_as_owner(struct mq_spool *s, const char *group, struct mq_topic *t, uint32_t p, struct mq_err *err)
+{
+	struct mq_membership nobody = {.spool = s, .file = -1, .dir = -1};
+	struct mq_ownership o;
+	int rc;
+
+	snprintf(nobody.group, sizeof nobody.group, "%s", group);
+	rc = mq_ownership_take(&o, &nobody, t, p, 0, err);
+	if (rc <= 0)
+		return rc; /* owned: the owner was rung */
+	rc = mq_acks_merge(&o, err);
+	if (rc == 0)
+		rc = mq_ownership_sync(&o, err);
+	mq_ownership_release(&o);
+	return rc;
+}
+
+int mq_engine_spool_group_ack(struct mq_store *s, const char *group, const char *topic, uint32_t p, const char *token,
+                              const uint64_t *offsets, size_t n, struct mq_err *err)
+{
+	struct group_handle h;
+	struct mq_commit c;
+	struct mq_bounds b;
+	char expected[40];
+	uint64_t seq;
+	int which, rc = group_open(s, group, topic, p, &h, err);
+
+	if (rc < 0)
+		return rc;
+	rc = mq_group_topic_read(&h.g, p, &c, &which, &seq, err);
+	if (rc == 0 && which < 0)
+		rc = mq_err_set(err, MQ_EDENIED, "group %s has no place in %s:%u; nothing was handed out", group, topic, p);
+	if (rc == 0) {
+		mq_ownership_token(&c, expected);
+		if (strcmp(token, expected) != 0)
+			rc = mq_err_set(err, MQ_EDENIED, "a position of another topic, owner or seek (%s, now %s): not taken", token,
+			                expected);
+	}
+	if (rc == 0)
+		rc = mq_engine_spool_bounds(s, topic, p, &b, err);
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		if (offsets[i] >= b.visible)
+			rc = mq_err_set(err, MQ_EINPUT, "%s:%u:%llu is not there yet (the end is %llu)", topic, p,
+			                (unsigned long long)offsets[i], (unsigned long long)b.visible);
+	if (rc == 0)
+		rc = mq_acks_add(&h.g, p, &c, offsets, n, err);
+	if (rc == 0)
+		rc = ack_as_owner(mq_engine_spool_of(s), group, &h.t, p, err);
+	group_close(&h);
+	return rc < 0 ? rc : 0;
+}
+
+int mq_engine_spool_group_seek(struct mq_store *s, const char *group, const char *topic, uint32_t p, uint64_t offset,
+                               bool force, struct mq_err *err)
+{
+	struct mq_membership nobody = {.spool = mq_engine_spool_of(s), .file = -1, .dir = -1};
+	struct mq_ownership o;
+	struct mq_topic t;
+	struct mq_bounds b;
+	int rc = mq_name_check(group, "group", err);
+
+	(void)force; /* an owner at work is fenced by an eviction, not by a seek under its hands */
+	if (rc == 0)
+		rc = mq_engine_spool_bounds(s, topic, p, &b, err);
+	if (rc == 0 && offset > b.visible)
+		rc = mq_err_set(err, MQ_EINPUT, "%s:%u:%llu lies behind the end, %llu", topic, p, (unsigned long long)offset,
+		                (unsigned long long)b.visible);
+	if (rc == 0)
+		rc = mq_topic_open(&t, mq_engine_spool_of(s), topic, err);
+	if (rc < 0)
+		return rc;
+	snprintf(nobody.group, sizeof nobody.group, "%s", group);
+	rc = mq_ownership_take(&o, &nobody, &t, p, offset, err);
+	if (rc == 0)
+		rc = mq_err_set(err, MQ_EAGAIN, "group %s: %s:%u has an owner at work; stop it first", group, topic, p);
+	if (rc == 1) {
+		rc = mq_ownership_seek(&o, offset, err);
+		mq_ownership_release(&o);
+	}
+	mq_topic_release(&t);
+	return rc;
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The spool as an engine: reading a partition. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/engine_spool_private.h"
+#include "format/zip.h"
+#include "sys/sys.h"
+
+struct source {
+	struct mq_source base;
+	struct mq_topic topic;
+	uint32_t partition;
+	struct mq_cursor cursor;
+	struct mq_spool *spool;
+};
+
+int mq_engine_spool_source_open(struct mq_store *s, const char *topic, uint32_t p, struct mq_source **ret, struct mq_err *err)
+{
+	struct source *r = calloc(1, sizeof *r);
+	int rc;
+
+	if (!r)
+		return mq_engine_no_memory(err);
+	r->spool = mq_engine_spool_of(s);
+	r->partition = p;
+	rc = mq_topic_open(&r->topic, mq_engine_spool_of(s), topic, err);
+	if (rc == 0) {
+		rc = mq_partition_cursor(&r->topic, p, &r->cursor, err);
+		if (rc < 0)
+			mq_topic_release(&r->topic);
+	}
+	if (rc < 0) {
+		free(r);
+		return rc;
+	}
+	r->base.engine = &mq_engine_file;
+	*ret = &r->base;
+	return 0;
+}
+
+void mq_engine_spool_source_close(struct mq_source *sp)
+{
+	struct source *r = (struct source *)sp;
+
+	mq_cursor_release(&r->cursor);
+	mq_topic_release(&r->topic);
+	free(r);
+}
+
+int mq_engine_spool_source_seek(struct mq_source *sp, uint64_t offset, struct mq_loss *ret_lost, struct mq_err *err)
+{
+	struct source *r = (struct source *)sp;
+	int rc = mq_cursor_seek(&r->cursor, offset, err);
+
+	if (rc == 0 && ret_lost) {
+		*ret_lost = (struct mq_loss){0};
+		if (offset < r->cursor.log_start) {
+			ret_lost->from = offset;
+			ret_lost->to = r->cursor.log_start;
+		}
+	}
+	return rc;
+}
+
+int mq_engine_spool_source_next(struct mq_source *sp, struct mq_view *ret, struct mq_loss *ret_loss, struct mq_err *err)
+{
+	struct source *r = (struct source *)sp;
+	struct mq_cursor_view v;
+	struct mq_cursor_loss l;
+	int rc = mq_cursor_next(&r->cursor, &v, &l, err);
+
+	if (rc == 1) {
+		ret->batch = v.batch;
+		ret->body = v.body;
+		ret->first_offset = v.first_offset;
+	} else if (rc == MQ_EDAMAGE) {
+		*ret_loss = (struct mq_loss){l.from, l.to, l.damage};
+	}
+	return rc;
+}
+
+/* The batch is found by the index; the record in it by walking. */
+int mq_engine_spool_source_find_time(struct mq_source *sp, int64_t time_us, uint64_t *ret_offset, struct mq_err *err)
+{
+	struct source *r = (struct source *)sp;
+	struct mq_buf raw = MQ_BUF_INIT;
+	struct mq_view v;
+	struct mq_loss loss;
+	struct mq_walk w;
+	struct mq_rec rec;
+	int rc = mq_cursor_find_time(&r->cursor, time_us, ret_offset, err);
+
+	if (rc < 0)
+		return rc;
+	rc = mq_cursor_seek(&r->cursor, *ret_offset, err);
+	if (rc == 0)
+		rc = mq_engine_spool_source_next(sp, &v, &loss, err);
+	if (rc != 1)
+		return rc == MQ_EDAMAGE ? 0 : rc;
+	if (v.batch.zip == MQ_BATCH_ZSTD) {
+		struct mq_zip z;
+
+		z = (struct mq_zip){0};
+		rc = mq_zip_unpack(&z, v.body, v.batch.stored_len, v.batch.raw_len, &raw, err);
+		mq_zip_release(&z);
+	}
+	if (rc >= 0)
+		rc = mq_walk_init(&w, &v.batch, raw.len ? (const uint8_t *)raw.p : v.body, err);
+	while (rc >= 0 && (rc = mq_walk_next(&w, &rec)) > 0)
+		if (rec.time_us >= time_us && rec.offset >= *ret_offset) {
+			*ret_offset = rec.offset;
+			break;
+		}
+	mq_buf_release(&raw);
+	return rc < 0 ? rc : 0;
+}
+
+int mq_engine_spool_source_bounds(struct mq_source *sp, struct mq_bounds *ret, struct mq_err *err)
+{
+	struct source *r = (struct source *)sp;
+
+	return mq_engine_spool_fill_bounds(&r->cursor, ret, err);
+}
+
+int mq_engine_spool_source_arm(struct mq_source *sp, struct mq_wait *w, struct mq_err *err)
+{
+	struct source *r = (struct source *)sp;
+	int rc = mq_cursor_arm(&r->cursor, err);
+
+	if (rc < 0)
+		return rc;
+	rc = mq_wait_watch(w, r->cursor.bell, IN_MODIFY | IN_CLOSE_WRITE, r->spool->events);
+	return rc < 0 ? mq_err_sys(err, rc, "cannot watch the bell") : 0;
+}
+
+void mq_engine_spool_source_disarm(struct mq_source *sp)
+{
+	mq_cursor_disarm(&((struct source *)sp)->cursor);
+}

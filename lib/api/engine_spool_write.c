@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The spool as an engine: appending to a partition. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/engine_spool_private.h"
+#include "sys/sys.h"
+
+struct appender {
+	struct mq_appender base;
+	struct mq_topic topic;
+	struct mq_partition part;
+	struct mq_log log;
+};
+
+int mq_engine_spool_appender_open(struct mq_store *s, const char *topic, uint32_t p, struct mq_appender **ret,
+                                  struct mq_err *err)
+{
+	struct appender *a = calloc(1, sizeof *a);
+	int rc;
+
+	if (!a)
+		return mq_engine_no_memory(err);
+	rc = mq_topic_open(&a->topic, mq_engine_spool_of(s), topic, err);
+	if (rc == 0) {
+		rc = mq_partition_log(&a->part, &a->topic, p, &a->log, err);
+		if (rc < 0)
+			mq_topic_release(&a->topic);
+	}
+	if (rc < 0) {
+		free(a);
+		return rc;
+	}
+	a->base.engine = &mq_engine_file;
+	*ret = &a->base;
+	return 0;
+}
+
+void mq_engine_spool_appender_close(struct mq_appender *ap)
+{
+	struct appender *a = (struct appender *)ap;
+
+	mq_log_release(&a->log);
+	mq_topic_release(&a->topic);
+	free(a);
+}
+
+int mq_engine_spool_append(struct mq_appender *ap, const struct mq_batch *b, const void *body, struct mq_ticket *ret,
+                           struct mq_err *err)
+{
+	struct appender *a = (struct appender *)ap;
+	struct mq_log_ticket t;
+	int rc = mq_log_append(&a->log, b, body, &t, err);
+
+	if (rc < 0)
+		return rc;
+	memcpy(ret->segment, t.segment.b, 16);
+	ret->end_pos = t.end_pos;
+	ret->base_offset = t.base_offset;
+	ret->next_offset = t.next_offset;
+	ret->durable_already = b->ack == MQ_ACK_NONE || (t.visible && b->ack == MQ_ACK_WRITTEN);
+	return 0;
+}
+
+int mq_engine_spool_wait_durable(struct mq_appender *ap, const struct mq_ticket *t, enum mq_ack level, struct mq_err *err)
+{
+	struct appender *a = (struct appender *)ap;
+	struct mq_log_ticket ticket = {.end_pos = t->end_pos, .base_offset = t->base_offset, .next_offset = t->next_offset};
+	int rc;
+
+	memcpy(ticket.segment.b, t->segment, 16);
+	rc = mq_log_wait(&a->log, &ticket, level, err);
+	if (rc < 0)
+		mq_err_prefix(err, "%s", a->part.label);
+	return rc;
+}
+
+/* A disk that is full tells nobody when it is not: look again every 50 ms. */
+int mq_engine_spool_wait_space(struct mq_appender *ap, int64_t deadline_ns, struct mq_err *err)
+{
+	struct appender *a = (struct appender *)ap;
+	int64_t now = mq_sys->clock_ns(MQ_CLOCK_MONOTONIC);
+	int rc;
+
+	rc = mq_log_sync(&a->log, err);
+	if (rc < 0)
+		return rc;
+	if (deadline_ns >= 0 && now >= deadline_ns)
+		return mq_err_set(err, MQ_EAGAIN, "%s: no space, and the time to wait for it is over", a->part.label);
+	rc = mq_sys->poll(NULL, 0, deadline_ns >= 0 && deadline_ns - now < 50000000 ? deadline_ns - now : 50000000);
+	return rc == -EINTR ? 0 : rc < 0 ? mq_err_sys(err, rc, "cannot wait") : 0;
+}
+
+int mq_engine_spool_producer_hold(struct mq_store *s, const char *topic, const char *name, struct mq_err *err)
+{
+	return mq_topic_hold_producer(mq_engine_spool_of(s), topic, name, err);
+}
+
+int mq_engine_spool_producer_find(struct mq_appender *ap, const char *name, struct mq_who *ret, struct mq_err *err)
+{
+	struct appender *a = (struct appender *)ap;
+	struct mq_producer p;
+	int rc = mq_log_producer(&a->log, MQ_WHO_PRODUCER, name, &p, err);
+
+	if (rc < 0)
+		return rc;
+	*ret = (struct mq_who){.kind = MQ_WHO_PRODUCER,
+	                       .id = p.id,
+	                       .generation = p.generation,
+	                       .number = p.number,
+	                       .source_start = p.last_base,
+	                       .source_end = MQ_NO_OFFSET};
+	return 0;
+}
