@@ -13,7 +13,12 @@ struct source {
 	uint32_t partition;
 	struct mq_cursor cursor;
 	struct mq_spool *spool;
+	/* Something is published and not visible: since when, and where visibility stood then. */
+	int64_t invisible_since_ns;
+	uint64_t invisible_at;
 };
+
+#define LEAD_AFTER_NS INT64_C(20000000)
 
 int mq_engine_spool_source_open(struct mq_store *s, const char *topic, uint32_t p, struct mq_source **ret, struct mq_err *err)
 {
@@ -63,13 +68,52 @@ int mq_engine_spool_source_seek(struct mq_source *sp, uint64_t offset, struct mq
 	return rc;
 }
 
+/* A durable publisher that died between its write and its sync leaves records that nobody sees.  Who may write leads the
+ * sync for it, once they have stood for 20 ms.  1: done, look again; 0: not yet, or not ours to do. */
+static int lead_for_the_dead(struct source *r, struct mq_err *err)
+{
+	struct mq_partition part;
+	struct mq_log log;
+	int64_t now;
+	int rc;
+
+	if (!mq_cursor_sees_invisible(&r->cursor)) {
+		r->invisible_since_ns = 0;
+		return 0;
+	}
+	now = mq_sys->clock_ns(MQ_CLOCK_MONOTONIC);
+	if (r->invisible_since_ns == 0 || r->invisible_at != r->cursor.visible_offset) {
+		r->invisible_since_ns = now;
+		r->invisible_at = r->cursor.visible_offset;
+		return 0;
+	}
+	if (now - r->invisible_since_ns < LEAD_AFTER_NS)
+		return 0;
+	r->invisible_since_ns = now;
+	rc = mq_partition_log(&part, &r->topic, r->partition, &log, NULL);
+	if (rc < 0)
+		return 0; /* a reader alone: the next publisher will lead */
+	rc = mq_log_sync(&log, err);
+	mq_log_release(&log);
+	return rc < 0 ? rc : 1;
+}
+
 int mq_engine_spool_source_next(struct mq_source *sp, struct mq_view *ret, struct mq_loss *ret_loss, struct mq_err *err)
 {
 	struct source *r = (struct source *)sp;
 	struct mq_cursor_view v;
 	struct mq_cursor_loss l;
-	int rc = mq_cursor_next(&r->cursor, &v, &l, err);
+	int rc;
 
+	do {
+		rc = mq_cursor_next(&r->cursor, &v, &l, err);
+		if (rc == 0) {
+			int led = lead_for_the_dead(r, err);
+
+			if (led <= 0)
+				return led;
+		}
+	} while (rc == 0);
 	if (rc == 1) {
 		ret->batch = v.batch;
 		ret->body = v.body;
@@ -130,7 +174,9 @@ int mq_engine_spool_source_arm(struct mq_source *sp, struct mq_wait *w, struct m
 
 	if (rc < 0)
 		return rc;
-	rc = mq_wait_watch(w, r->cursor.bell, IN_MODIFY | IN_CLOSE_WRITE, r->spool->events);
+	/* While something is invisible nobody may ring for it: look again by the clock, too. */
+	rc = mq_wait_watch(w, r->cursor.bell, IN_MODIFY | IN_CLOSE_WRITE,
+	                   r->spool->events && !mq_cursor_sees_invisible(&r->cursor));
 	return rc < 0 ? mq_err_sys(err, rc, "cannot watch the bell") : 0;
 }
 

@@ -16,7 +16,7 @@ int mq_cursor_open(struct mq_cursor *c, int dir, const char *label, const uint8_
 	int rc;
 
 	memset(c, 0, sizeof *c);
-	c->bell = -1;
+	c->bell = c->start = -1;
 	mq_state_file_init(&c->state);
 	mq_segment_init(&c->seg);
 	mq_scan_init(&c->scan);
@@ -26,8 +26,11 @@ int mq_cursor_open(struct mq_cursor *c, int dir, const char *label, const uint8_
 	rc = c->dir = mq_sys->openat(dir, ".", O_RDONLY | O_DIRECTORY, 0);
 	if (rc >= 0)
 		rc = c->bell = mq_sys->openat(c->dir, "bell", O_RDONLY, 0);
-	if (rc < 0) {
+	if (rc < 0)
 		mq_err_sys(err, rc, "%s: cannot open the partition", label);
+	else
+		rc = c->start = mq_start_open(c->dir, err);
+	if (rc < 0) {
 		mq_cursor_release(c);
 		return rc;
 	}
@@ -44,7 +47,9 @@ void mq_cursor_release(struct mq_cursor *c)
 		(void)mq_sys->close(c->bell);
 	if (c->dir >= 0)
 		(void)mq_sys->close(c->dir);
-	c->bell = c->dir = -1;
+	if (c->start >= 0)
+		(void)mq_sys->close(c->start);
+	c->bell = c->dir = c->start = -1;
 }
 
 /* state may have been made anew, or be missing: then the log alone tells. */
@@ -202,7 +207,7 @@ static int refresh_once(struct mq_cursor *c, bool *ret_trusted, struct mq_err *e
 int mq_cursor_refresh(struct mq_cursor *c, struct mq_err *err)
 {
 	bool trusted;
-	int rc = mq_start_read(c->dir, c->topic_id, &c->log_start, err);
+	int rc = mq_start_look(c->start, c->topic_id, &c->log_start, err);
 
 	for (int attempt = 0; rc == 0 && attempt < 16; attempt++) {
 		rc = refresh_once(c, &trusted, err);

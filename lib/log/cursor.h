@@ -14,7 +14,7 @@
 #include "segment/index.h"
 
 struct mq_cursor {
-	int dir, bell;            /* owned */
+	int dir, bell, start;     /* owned */
 	char label[224];
 	uint8_t topic_id[16];
 	struct mq_state_file state;

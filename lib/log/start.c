@@ -64,14 +64,28 @@ static int read_start(int fd, const uint8_t topic_id[16], uint64_t *ret, int *re
 	return 0;
 }
 
-int mq_start_read(int dir, const uint8_t topic_id[16], uint64_t *ret, struct mq_err *err)
+int mq_start_open(int dir, struct mq_err *err)
+{
+	int fd = mq_sys->openat(dir, what, O_RDONLY, 0);
+
+	return fd < 0 ? mq_err_sys(err, fd, "cannot open %s", what) : fd;
+}
+
+int mq_start_look(int fd, const uint8_t topic_id[16], uint64_t *ret, struct mq_err *err)
 {
 	uint64_t seq;
-	int which, rc, fd = mq_sys->openat(dir, what, O_RDONLY, 0);
+	int which;
+
+	return read_start(fd, topic_id, ret, &which, &seq, err);
+}
+
+int mq_start_read(int dir, const uint8_t topic_id[16], uint64_t *ret, struct mq_err *err)
+{
+	int fd = mq_start_open(dir, err), rc;
 
 	if (fd < 0)
-		return mq_err_sys(err, fd, "cannot open %s", what);
-	rc = read_start(fd, topic_id, ret, &which, &seq, err);
+		return fd;
+	rc = mq_start_look(fd, topic_id, ret, err);
 	(void)mq_sys->close(fd);
 	return rc;
 }

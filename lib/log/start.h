@@ -13,6 +13,9 @@
 /* Allocated whole, written with 0 and synced. */
 int mq_start_create(int dir, unsigned mode, const uint8_t topic_id[16], struct mq_err *err);
 int mq_start_read(int dir, const uint8_t topic_id[16], uint64_t *ret, struct mq_err *err);
+/* The same through a descriptor that the caller keeps; it is never replaced. */
+int mq_start_open(int dir, struct mq_err *err);
+int mq_start_look(int fd, const uint8_t topic_id[16], uint64_t *ret, struct mq_err *err);
 /* Under the append lock.  0 also where it is there already or above. */
 int mq_start_advance(int dir, const uint8_t topic_id[16], uint64_t offset, struct mq_err *err);
 
