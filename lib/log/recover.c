@@ -218,7 +218,7 @@ static int survey_witnesses(struct recovery *r, struct mq_err *err)
 		if (committed > r->offset_min)
 			r->offset_min = committed;
 	}
-	if (r->durable_pos > h->born_end_pos)
+	if (r->durable_pos > MQ_SEGMENT_HEADER_LEN)
 		log->tail.flags |= MQ_TAIL_PRODUCERS; /* what lies below is not read: there may be some */
 	r->pos = r->durable_pos;
 	r->durable_offset = r->offset;

@@ -336,6 +336,38 @@ static void a_named_producer_keeps_its_number_across_rolls_and_lost_state(void *
 	close_log(log);
 }
 
+/* Where state is lost right after a roll, what the segment was born with lies below where recovery begins to read. */
+static void a_named_producer_outlives_a_lost_state_and_the_rolls_behind_it(void **state)
+{
+	struct bed *bed = *state;
+	struct mq_log *log;
+	struct mq_producer p;
+	struct mq_err err = MQ_ERR_INIT;
+	struct mq_segment_header before, after;
+
+	bed->opt.segment_bytes = 1200;
+	log = open_log(bed);
+	if (mq_log_producer(log, MQ_WHO_PRODUCER, "till-7", &p, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(mq_chain_find_head(bed->dir, &before, &err), 1);
+	do {
+		append(log, "x\n", 1, MQ_ACK_WRITTEN);
+		assert_int_equal(mq_chain_find_head(bed->dir, &after, &err), 1);
+	} while (mq_segment_id_equal(&before.id, &after.id));
+	close_log(log);
+	unlinkat(bed->dir, "state", 0);
+	log = open_log(bed);
+	for (int i = 0; i < 20; i++)
+		append(log, "y\n", 1, MQ_ACK_WRITTEN);
+	close_log(log);
+	log = open_log(bed);
+	uint64_t id = p.id;
+	if (mq_log_producer(log, MQ_WHO_PRODUCER, "till-7", &p, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(p.id, id);
+	close_log(log);
+}
+
 static void writers_in_many_processes_share_syncs_and_lose_nothing(void **state)
 {
 	struct bed *bed = *state;
@@ -382,6 +414,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(damage_in_the_last_batch_below_the_witness_is_no_end_of_the_log, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_torn_end_nobody_was_promised_ends_the_log_in_a_new_segment, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_named_producer_keeps_its_number_across_rolls_and_lost_state, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_named_producer_outlives_a_lost_state_and_the_rolls_behind_it, setup, teardown),
 	    cmocka_unit_test_setup_teardown(writers_in_many_processes_share_syncs_and_lose_nothing, setup, teardown),
 	};
 
