@@ -270,3 +270,14 @@ uint32_t *mq_state_futex(struct mq_state_file *s, struct mq_err *err)
 	}
 	return s->futex;
 }
+
+int mq_state_futex_read(struct mq_state_file *s, uint32_t *ret, struct mq_err *err)
+{
+	uint32_t seen;
+	ssize_t n = mq_sys->pread(s->fd, &seen, sizeof seen, (uint64_t)MQ_STATE_FUTEX_BLOCK * MQ_SLOT_BLOCK);
+
+	if (n != (ssize_t)sizeof seen)
+		return mq_err_sys(err, n < 0 ? (int)n : -EIO, "cannot read state");
+	*ret = seen;
+	return 0;
+}

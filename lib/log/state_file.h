@@ -58,7 +58,9 @@ int mq_state_mark_write(struct mq_state_file *s, int m, const struct mq_mark *v,
 int mq_state_durable(struct mq_state_file *s, int n, const struct mq_segment_id *segment, uint64_t *ret_pos,
                      uint64_t *ret_offset, uint64_t *ret_sync_ns, struct mq_err *err);
 
-/* Two words: [0] counts what there is to wake for, [1] those who wait or were killed waiting.  NULL with *err. */
+/* A word that counts what there was to wake for.  Only the kernel touches it, for mq_sys->futex_wait and futex_wake, and
+ * it is read with a call: a page of a file system that shut itself down, touched by this process, is SIGBUS.  NULL with *err. */
 uint32_t *mq_state_futex(struct mq_state_file *s, struct mq_err *err);
+int mq_state_futex_read(struct mq_state_file *s, uint32_t *ret, struct mq_err *err);
 
 #endif

@@ -125,16 +125,12 @@ static int lead(struct mq_log *log, int m, const struct mq_log_ticket *ticket, s
 	return rc;
 }
 
-/* Two atomic steps without a call where nobody waits. */
 static void wake(struct mq_log *log)
 {
 	uint32_t *word = mq_state_futex(&log->state, NULL);
 
-	if (!word)
-		return; /* the waiters' time-out covers it */
-	__atomic_add_fetch(&word[0], 1, __ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&word[1], __ATOMIC_SEQ_CST) > 0)
-		(void)mq_sys->futex_wake(word);
+	if (word)
+		(void)mq_sys->futex_wake(word); /* what it fails at, the waiters' time-out covers */
 }
 
 int mq_log_sync_locked(struct mq_log *log, struct mq_err *err)
@@ -265,26 +261,23 @@ static int await(struct mq_log *log, const struct mq_log_ticket *ticket, enum mq
 
 	pthread_mutex_lock(&log->lead);
 	word = mq_state_futex(&log->state, err);
-	pthread_mutex_unlock(&log->lead);
-	if (!word)
-		return MQ_EBROKEN;
-	__atomic_add_fetch(&word[1], 1, __ATOMIC_SEQ_CST);
-	seen = __atomic_load_n(&word[0], __ATOMIC_SEQ_CST);
-	pthread_mutex_lock(&log->lead);
-	rc = check(log, ticket, level, *m == 0 ? 1 : MQ_STATE_MARKS, &sync_ns, err);
+	rc = word ? mq_state_futex_read(&log->state, &seen, err) : MQ_EBROKEN;
+	if (rc == 0)
+		rc = check(log, ticket, level, *m == 0 ? 1 : MQ_STATE_MARKS, &sync_ns, err);
 	pthread_mutex_unlock(&log->lead);
 	if (rc == 0) {
 		int slept = mq_sys->futex_wait(word, seen, max_i64(20 * 1000 * 1000, 4 * (int64_t)sync_ns));
 
 		if (slept == -ETIMEDOUT) { /* stalled: all marks count, and the next byte is tried */
 			*m = (*m + 1) % MQ_STATE_MARKS;
+		} else if (slept == -EFAULT) {
+			rc = mq_err_sys(err, -EIO, "cannot wait for a sync: state's page cannot be had");
 		} else {
 			pthread_mutex_lock(&log->lead);
 			rc = check(log, ticket, level, *m == 0 ? 1 : MQ_STATE_MARKS, &sync_ns, err);
 			pthread_mutex_unlock(&log->lead);
 		}
 	}
-	__atomic_sub_fetch(&word[1], 1, __ATOMIC_SEQ_CST);
 	return rc;
 }
 

@@ -76,9 +76,12 @@ static int real_futex_wait(uint32_t *word, uint32_t seen, int64_t timeout_ns)
 	                             NULL, 0));
 }
 
+/* The kernel does the addition: a store of our own to a page that cannot be written (a file system that shut itself
+ * down) would be SIGBUS, and this is -EFAULT. */
 static int real_futex_wake(uint32_t *word)
 {
-	return real_int((int)syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0));
+	return real_int((int)syscall(SYS_futex, word, FUTEX_WAKE_OP, INT_MAX, NULL, word,
+	                             FUTEX_OP(FUTEX_OP_ADD, 1, FUTEX_OP_CMP_EQ, 0)));
 }
 
 /* --- time and chance ------------------------------------------------------------------------ */

@@ -101,8 +101,8 @@ struct mq_sys {
 	/* shared words */
 	void *(*map_shared)(int fd, uint64_t at, size_t len);                  /* read and write; NULL: errno says why */
 	int (*unmap)(void *p, size_t len);
-	int (*futex_wait)(uint32_t *word, uint32_t seen, int64_t timeout_ns);  /* -EAGAIN, -ETIMEDOUT, -EINTR */
-	int (*futex_wake)(uint32_t *word);                                     /* all */
+	int (*futex_wait)(uint32_t *word, uint32_t seen, int64_t timeout_ns);  /* -EAGAIN, -ETIMEDOUT, -EINTR; -EFAULT as below */
+	int (*futex_wake)(uint32_t *word);                                     /* add 1 to it, then wake all; -EFAULT: its page cannot be had */
 
 	/* time and chance */
 	int64_t (*clock_ns)(enum mq_clock which);

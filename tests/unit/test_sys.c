@@ -218,6 +218,7 @@ static void a_futex_wakes_a_waiter_in_another_process(void **state)
 {
 	(void)state;
 	int fd = file("words"), status;
+	const uint32_t last = 1u << 31;
 	uint32_t *word;
 	pid_t pid;
 
@@ -226,24 +227,25 @@ static void a_futex_wakes_a_waiter_in_another_process(void **state)
 	assert_non_null(word);
 	pid = fork();
 	if (pid == 0) {
-		uint32_t *mine = mq_sys->map_shared(fd, 0, 4096);
+		uint32_t *mine = mq_sys->map_shared(fd, 0, 4096), seen;
 		int r = 0;
-		while (__atomic_load_n(mine, __ATOMIC_ACQUIRE) == 0 && (r == 0 || r == -EAGAIN || r == -EINTR))
-			r = mq_sys->futex_wait(mine, 0, INT64_C(20000000000));
-		_exit(__atomic_load_n(mine, __ATOMIC_ACQUIRE) == 7 ? 0 : 1);
+		while ((seen = __atomic_load_n(mine, __ATOMIC_ACQUIRE)) < last && (r == 0 || r == -EAGAIN || r == -EINTR))
+			r = mq_sys->futex_wait(mine, seen, INT64_C(20000000000));
+		_exit(seen >= last ? 0 : 1);
 	}
-	while (waitpid(pid, &status, WNOHANG) == 0) {
-		/* until the waiter has been woken once */
-		if (mq_sys->futex_wake(word) > 0) {
-			__atomic_store_n(word, 7, __ATOMIC_RELEASE);
-			mq_sys->futex_wake(word);
-			waitpid(pid, &status, 0);
-			break;
-		}
-	}
+	while (mq_sys->futex_wake(word) == 0)
+		; /* until somebody slept */
+	__atomic_store_n(word, last, __ATOMIC_RELEASE);
+	mq_sys->futex_wake(word);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	assert_int_equal(*word, last + 1);
 	assert_int_equal(mq_sys->futex_wait(word, 0, -1), -EAGAIN);
-	assert_int_equal(mq_sys->futex_wait(word, 7, 1000000), -ETIMEDOUT);
+	assert_int_equal(mq_sys->futex_wait(word, last + 1, 1000000), -ETIMEDOUT);
+	/* A page that cannot be had is an error, not a signal. */
+	assert_int_equal(ftruncate(fd, 0), 0);
+	assert_int_equal(mq_sys->futex_wake(word), -EFAULT);
+	assert_int_equal(mq_sys->futex_wait(word, 0, 1000000), -EFAULT);
 	assert_int_equal(mq_sys->unmap(word, 4096), 0);
 	mq_sys->close(fd);
 }
