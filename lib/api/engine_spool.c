@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/mq.h"
 #include "base/name.h"
+#include "spool/check.h"
 #include "spool/group.h"
 #include "sys/sys.h"
 
@@ -220,6 +222,63 @@ int mq_engine_spool_bounds(struct mq_store *s, const char *topic, uint32_t p, st
 	return rc;
 }
 
+/* ---- checking: mq.h's structs and spool/check.h's say the same ---- */
+_Static_assert((int)MQ_FINDING_DAMAGE == (int)MQ_CHECK_DAMAGE && (int)MQ_FINDING_LOST == (int)MQ_CHECK_LOST, "one order");
+
+static int pass_finding(void *arg, const struct mq_check_finding *f)
+{
+	const struct mq_check_request *req = arg;
+	struct mq_finding out = {.kind = (enum mq_finding_kind)f->kind,
+	                         .what = f->what,
+	                         .position = f->position,
+	                         .length = f->length,
+	                         .offset_from = f->offset_from,
+	                         .offset_to = f->offset_to,
+	                         .mended = f->mended,
+	                         .text = f->text};
+
+	return req->found ? req->found(req->arg, &out) : 0;
+}
+
+static void pass_progress(void *arg, uint64_t done, uint64_t all)
+{
+	const struct mq_check_request *req = arg;
+
+	req->progress(req->arg, done, all);
+}
+
+static int check(struct mq_store *s, const void *check_request, void *check_report, struct mq_err *err)
+{
+	struct mq_check_request req = *(const struct mq_check_request *)check_request;
+	struct mq_check_report *rep = check_report;
+	struct mq_check_options opt = {.topic = req.topic,
+	                               .partition = req.partition,
+	                               .mend = req.mend,
+	                               .dry_run = req.dry_run,
+	                               .found = pass_finding,
+	                               .progress = req.progress ? pass_progress : NULL,
+	                               .arg = &req};
+	struct mq_check_sums sums;
+	int rc = mq_spool_check(mq_engine_spool_of(s), &opt, &sums, err);
+
+	if (rc < 0)
+		return rc;
+	*rep = (struct mq_check_report){.topics = sums.topics,
+	                                .partitions = sums.partitions,
+	                                .segments = sums.segments,
+	                                .batches = sums.batches,
+	                                .records = sums.records,
+	                                .bytes = sums.bytes,
+	                                .damage = sums.found[MQ_CHECK_DAMAGE],
+	                                .torn = sums.found[MQ_CHECK_TORN],
+	                                .dead = sums.found[MQ_CHECK_DEAD],
+	                                .cache = sums.found[MQ_CHECK_CACHE],
+	                                .config = sums.found[MQ_CHECK_CONFIG],
+	                                .lost = sums.found[MQ_CHECK_LOST],
+	                                .mended = sums.mended};
+	return rc;
+}
+
 const struct mq_engine mq_engine_file = {
     .scheme = "file",
     .store_open = store_open,
@@ -268,4 +327,5 @@ const struct mq_engine mq_engine_file = {
     .owner_token = mq_engine_spool_owner_token,
     .group_ack = mq_engine_spool_group_ack,
     .group_seek = mq_engine_spool_group_seek,
+    .check = check,
 };

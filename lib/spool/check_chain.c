@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Which files are the log: the head and its predecessors by id.
+ *
+ * A header that does not verify is no reason to give up what lies behind it: its successor, the tail or a mark
+ * tells the id that its batches are sealed with, and the file that came before it is the one of the highest base
+ * below.  What such a segment's predecessor ends in is then told by offsets alone.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log/chain.h"
+#include "spool/check_internal.h"
+#include "sys/sys.h"
+
+void mq_check_segment_name(const struct mq_check_file *f, const char *suffix, char ret[MQ_SEGMENT_NAME_MAX])
+{
+	struct mq_segment_id id = {{0}};
+
+	memcpy(id.b, f->id4, 4);
+	mq_segment_name(f->base, &id, suffix, ret);
+}
+
+static int add_file(void *arg, const char *name)
+{
+	struct mq_check_partition *part = arg;
+	struct mq_check_file f = {0};
+	struct mq_segment s;
+	struct mq_stat st;
+	int rc;
+
+	if (!mq_segment_name_parse(name, "seg", &f.base, f.id4))
+		return 0;
+	rc = mq_sys->statat(part->dir, name, &st);
+	if (rc == -ENOENT)
+		return 0;
+	if (rc < 0)
+		return mq_err_sys(part->c->err, rc, "%s: cannot look at %s", part->where, name);
+	f.size = st.size;
+	f.header = mq_segment_open(&s, part->dir, f.base, f.id4, false, part->c->err);
+	if (f.header == -ENOENT)
+		return 0;
+	if (f.header == 0) {
+		f.h = s.h;
+		f.known = true;
+		mq_segment_release(&s);
+	} else if (f.header != MQ_EDAMAGE && f.header != MQ_ECONFIG && f.header != -EIO) {
+		return f.header;
+	}
+	if (part->n == part->cap) {
+		size_t cap = part->cap ? part->cap * 2 : 16;
+		struct mq_check_file *p = realloc(part->file, cap * sizeof *p);
+
+		if (!p)
+			return mq_err_set(part->c->err, -ENOMEM, "no memory for %zu segments", cap);
+		part->file = p;
+		part->cap = cap;
+	}
+	part->file[part->n++] = f;
+	return 0;
+}
+
+static int by_base(const void *a, const void *b)
+{
+	const struct mq_check_file *x = a, *y = b;
+
+	if (x->base != y->base)
+		return x->base < y->base ? -1 : 1;
+	return memcmp(x->id4, y->id4, 4);
+}
+
+/* The full id of a file that shows only four bytes of it. */
+static void learn_id(struct mq_check_partition *part, struct mq_check_file *f, const struct mq_segment_id *id)
+{
+	if (f->known || mq_segment_id_none(id) || memcmp(f->id4, id->b, 4) != 0)
+		return;
+	f->h = (struct mq_segment_header){.id = *id,
+	                                  .base_offset = f->base,
+	                                  .partition = part->number,
+	                                  .born_end_pos = MQ_SEGMENT_HEADER_LEN,
+	                                  .born_end_offset = f->base};
+	f->known = true;
+}
+
+int mq_check_list(struct mq_check_partition *part)
+{
+	int rc;
+
+	part->n = 0;
+	rc = mq_chain_each_file(part->dir, add_file, part, part->c->err);
+	if (rc < 0)
+		return rc;
+	if (part->n > 1)
+		qsort(part->file, part->n, sizeof *part->file, by_base);
+	for (size_t i = 0; i < part->n; i++) {
+		struct mq_check_file *f = &part->file[i];
+
+		if (part->tail_seq > 0 && part->tail.segment_base == f->base)
+			learn_id(part, f, &part->tail.segment);
+		for (int m = 0; m < MQ_STATE_MARKS; m++)
+			if (part->marks.seq[m] > 0)
+				learn_id(part, f, &part->marks.mark[m].segment);
+	}
+	return 0;
+}
+
+static int rank(const struct mq_segment_header *a, const struct mq_segment_header *b)
+{
+	if (a->epoch.election != b->epoch.election)
+		return a->epoch.election < b->epoch.election ? -1 : 1;
+	if (a->epoch.incarnation != b->epoch.incarnation)
+		return a->epoch.incarnation < b->epoch.incarnation ? -1 : 1;
+	return a->base_offset < b->base_offset ? -1 : a->base_offset > b->base_offset;
+}
+
+/* n where there is none.  A file of bad header is the head where the trusted tail says so, or where none of good header
+ * begins behind it. */
+static size_t find_head(struct mq_check_partition *part, bool *ret_tie)
+{
+	size_t best = part->n;
+
+	*ret_tie = false;
+	for (size_t i = 0; i < part->n; i++) {
+		int cmp;
+
+		if (part->file[i].header != 0)
+			continue;
+		cmp = best == part->n ? 1 : rank(&part->file[i].h, &part->file[best].h);
+		if (cmp > 0) {
+			best = i;
+			*ret_tie = false;
+		} else if (cmp == 0) {
+			*ret_tie = true;
+		}
+	}
+	for (size_t i = 0; i < part->n; i++) {
+		const struct mq_check_file *f = &part->file[i];
+
+		if (f->header == 0 || !f->known)
+			continue;
+		if (part->trusted ? mq_segment_id_equal(&f->h.id, &part->tail.segment)
+		                  : best == part->n || f->base > part->file[best].base)
+			best = i;
+	}
+	return best;
+}
+
+bool mq_check_tail_is_head(struct mq_check_partition *part)
+{
+	bool tie;
+	size_t i = find_head(part, &tie);
+
+	return i < part->n && mq_segment_id_equal(&part->file[i].h.id, &part->tail.segment);
+}
+
+static int header_bad(struct mq_check_partition *part, struct mq_check_file *f)
+{
+	char name[MQ_SEGMENT_NAME_MAX];
+
+	mq_check_segment_name(f, "seg", name);
+	part->damaged = true;
+	if (f->header == MQ_ECONFIG)
+		return mq_check_tell(part->c, MQ_CHECK_CONFIG, part->where, name, NULL, mq_check_not(part->c, "it is of a newer mq"),
+		                     "its header needs a newer mq");
+	return mq_check_tell(part->c, MQ_CHECK_DAMAGE, part->where, name,
+	                     &(struct mq_check_place){.length = f->size < MQ_SEGMENT_HEADER_LEN ? f->size : MQ_SEGMENT_HEADER_LEN},
+	                     mq_check_not(part->c, "segments are never touched"), "the segment's header %s",
+	                     f->header == -EIO ? "cannot be read" : f->size < MQ_SEGMENT_HEADER_LEN ? "is cut short" : "does not verify");
+}
+
+static int missing(struct mq_check_partition *part, const struct mq_check_file *f, const char *what)
+{
+	char name[MQ_SEGMENT_NAME_MAX];
+
+	if (part->have_start && part->log_start >= f->base)
+		return 0; /* removed by retention: the log begins here */
+	part->damaged = true;
+	mq_check_segment_name(f, "seg", name);
+	return mq_check_tell(part->c, MQ_CHECK_DAMAGE, part->where, name,
+	                     &(struct mq_check_place){.from = part->log_start, .to = f->base},
+	                     mq_check_not(part->c, "segments are never touched"), "%s", what);
+}
+
+/* The file before f in the log; n: none, and *ret is what to return. */
+static size_t predecessor(struct mq_check_partition *part, const struct mq_check_file *f, int *ret)
+{
+	*ret = 0;
+	for (size_t i = part->n; i-- > 0;) {
+		struct mq_check_file *p = &part->file[i];
+
+		if (p->reached)
+			continue;
+		if (f->header != 0) { /* unknown: the last that begins before it */
+			if (p->base < f->base && p->known)
+				return i;
+			continue;
+		}
+		if (p->base != f->h.pred_base || memcmp(p->id4, f->h.pred_id.b, 4) != 0)
+			continue;
+		learn_id(part, p, &f->h.pred_id);
+		if (mq_segment_id_equal(&p->h.id, &f->h.pred_id) && p->base <= f->base)
+			return i;
+		*ret = missing(part, f, "its predecessor's file is another segment");
+		return part->n;
+	}
+	if (f->header == 0 && !mq_segment_id_none(&f->h.pred_id))
+		*ret = missing(part, f, "its predecessor is missing");
+	else if (f->header != 0 && f->base > 0)
+		*ret = missing(part, f, "what came before it is missing");
+	return part->n;
+}
+
+static int take(struct mq_check_partition *part, size_t i)
+{
+	part->file[i].reached = true;
+	memmove(part->chain + 1, part->chain, part->n_chain * sizeof *part->chain);
+	part->chain[0] = i;
+	part->n_chain++;
+	return part->file[i].header == 0 ? 0 : header_bad(part, &part->file[i]);
+}
+
+/* Files that are not in the log. */
+static int rest(struct mq_check_partition *part)
+{
+	uint64_t head_base = part->n_chain ? part->file[part->chain[part->n_chain - 1]].base : 0;
+	int rc = 0;
+
+	for (size_t i = 0; i < part->n && rc == 0; i++) {
+		struct mq_check_file *f = &part->file[i];
+		char name[MQ_SEGMENT_NAME_MAX];
+
+		if (f->reached)
+			continue;
+		mq_check_segment_name(f, "seg", name);
+		mq_check_progress(part->c, f->size);
+		if (f->header != 0 && f->base >= head_base)
+			rc = header_bad(part, f); /* perhaps the head, and then nothing of it can be verified */
+		else
+			rc = mq_check_tell(part->c, MQ_CHECK_DEAD, part->where, name, &(struct mq_check_place){.length = f->size},
+			                   mq_check_not(part->c, "mq-retain removes it"), "the segment is not in the log%s",
+			                   f->header ? ", and its header does not verify" : "");
+	}
+	return rc;
+}
+
+int mq_check_chain(struct mq_check_partition *part)
+{
+	bool tie;
+	size_t i = find_head(part, &tie);
+	int rc = 0;
+
+	part->n_chain = 0;
+	part->chain = calloc(part->n + 1, sizeof *part->chain);
+	if (!part->chain)
+		return mq_err_set(part->c->err, -ENOMEM, "no memory for %zu segments", part->n);
+	if (i == part->n) {
+		part->damaged = true;
+		rc = mq_check_tell(part->c, MQ_CHECK_DAMAGE, part->where, NULL, NULL, mq_check_not(part->c, "restore it from a backup"),
+		                   "no segment is left whose header verifies");
+	} else if (tie && !part->trusted) {
+		part->damaged = true;
+		rc = mq_check_tell(part->c, MQ_CHECK_DAMAGE, part->where, NULL, NULL, mq_check_not(part->c, "move one of them away"),
+		                   "two segments claim to be the head at offset %llu", (unsigned long long)part->file[i].base);
+	}
+	while (rc == 0 && i < part->n) {
+		rc = take(part, i);
+		if (rc == 0)
+			i = predecessor(part, &part->file[i], &rc);
+	}
+	return rc != 0 ? rc : rest(part);
+}
+
+struct mq_check_end mq_check_end_of(const struct mq_check_partition *part, size_t i)
+{
+	const struct mq_check_file *f = &part->file[part->chain[i]], *next;
+
+	if (i + 1 == part->n_chain) {
+		if (part->trusted && mq_segment_id_equal(&f->h.id, &part->tail.segment))
+			return (struct mq_check_end){.pos = part->tail.pos, .offset = part->tail.next_offset, .tail = true};
+		return (struct mq_check_end){.pos = f->size, .offset = UINT64_MAX, .open = true};
+	}
+	next = &part->file[part->chain[i + 1]];
+	if (next->header == 0)
+		return (struct mq_check_end){.pos = next->h.pred_end_pos, .offset = next->h.pred_end_offset};
+	return (struct mq_check_end){.pos = UINT64_MAX, .offset = next->base};
+}
