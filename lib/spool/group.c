@@ -16,35 +16,50 @@ static uint64_t decode(const uint8_t raw[MQ_SLOT_LEN], uint32_t block, void *ret
 	return mq_commit_decode(raw, block, ret);
 }
 
-/* groups/GROUP/topics; members/ beside it. */
+/* groups/GROUP/topics; members/ beside it.  What it makes is not synced. */
 static int group_dir(struct mq_spool *s, const char *group, bool create, struct mq_err *err)
 {
 	int g, topics, members;
 
 	if (s->groups < 0)
 		return mq_err_set(err, MQ_EDENIED, "the directory of groups cannot be opened: ask for permission, or read without -g");
-	if (create && (topics = group_dir(s, group, false, NULL)) >= 0)
-		return topics; /* as almost always: nothing to make, nothing to sync */
 	g = create ? mq_dir_make(s->groups, group, s->dir_mode, err) : mq_dir_open(s->groups, group, err);
 	if (g == -ENOENT)
 		return mq_err_set(err, MQ_ENOTOPIC, "no group %s: see mq-group list", group);
 	if (g < 0)
 		return g;
 	topics = create ? mq_dir_make(g, "topics", s->dir_mode, err) : mq_dir_open(g, "topics", err);
+	if (topics == -ENOENT) /* somebody joined, or died while making it */
+		topics = mq_err_set(err, MQ_ENOTOPIC, "group %s has not read any topic", group);
 	if (topics >= 0 && create) {
 		members = mq_dir_make(g, "members", s->dir_mode, err);
 		if (members >= 0)
 			(void)mq_sys->close(members);
 	}
-	if (topics >= 0 && create && (mq_dir_sync(g, group, err) < 0 || mq_dir_sync(s->groups, "groups", err) < 0)) {
-		(void)mq_sys->close(topics);
-		topics = MQ_EBROKEN;
-	}
 	(void)mq_sys->close(g);
 	return topics;
 }
 
-static int make_files(int dir, const struct mq_topic *t, struct mq_err *err)
+/* The names from dir up to groups/ are durable. */
+static int sync_up(const struct mq_topic *t, const char *group, int topics, int dir, struct mq_err *err)
+{
+	int rc = mq_dir_sync(dir, t->name, err), g;
+
+	if (rc == 0)
+		rc = mq_dir_sync(topics, "topics", err);
+	if (rc < 0)
+		return rc;
+	g = mq_dir_open(t->spool->groups, group, err);
+	if (g < 0)
+		return g;
+	rc = mq_dir_sync(g, group, err);
+	(void)mq_sys->close(g);
+	return rc < 0 ? rc : mq_dir_sync(t->spool->groups, "groups", err);
+}
+
+/* The bell comes last, when all other names are durable: whoever finds it need not sync what another process made,
+ * perhaps one that was killed before it could.  Its own name need not last. */
+static int make_files(const struct mq_topic *t, const char *group, int topics, int dir, struct mq_err *err)
 {
 	unsigned mode = t->spool->file_mode;
 	size_t n = t->conf.partitions;
@@ -52,7 +67,7 @@ static int make_files(int dir, const struct mq_topic *t, struct mq_err *err)
 	int rc;
 
 	if (mq_sys->statat(dir, "bell", &st) == 0)
-		return 0; /* the last one made */
+		return 0;
 	rc = mq_file_ensure(dir, "locks", mode & 0020 ? mode : mode & ~0040u, 0, err);
 
 	if (rc == 0)
@@ -60,8 +75,8 @@ static int make_files(int dir, const struct mq_topic *t, struct mq_err *err)
 	if (rc == 0)
 		rc = mq_file_ensure(dir, "owners", mode, n * MQ_GROUP_OWNER_LEN, err);
 	if (rc == 0)
-		rc = mq_file_ensure(dir, "bell", mode, 0, err);
-	return rc < 0 ? rc : mq_dir_sync(dir, t->name, err);
+		rc = sync_up(t, group, topics, dir, err);
+	return rc < 0 ? rc : mq_file_ensure(dir, "bell", mode, 0, err);
 }
 
 static int open_files(struct mq_group_topic *g, bool create, struct mq_err *err)
@@ -95,17 +110,15 @@ int mq_group_topic_open(struct mq_group_topic *g, struct mq_topic *t, const char
 	if (topics < 0)
 		return topics;
 	g->dir = mq_dir_open(topics, t->name, NULL);
-	if (g->dir == -ENOENT && create) {
-		g->dir = mq_dir_make(topics, t->name, t->spool->dir_mode, err);
-		rc = g->dir < 0 ? g->dir : mq_dir_sync(topics, "topics", err);
-	} else if (g->dir == -ENOENT) {
+	if (g->dir == -ENOENT && create)
+		rc = g->dir = mq_dir_make(topics, t->name, t->spool->dir_mode, err);
+	else if (g->dir == -ENOENT)
 		rc = mq_err_set(err, MQ_ENOTOPIC, "%s: the group has not read this topic", g->label);
-	} else if (g->dir < 0) {
+	else if (g->dir < 0)
 		rc = mq_err_sys(err, g->dir, "%s: cannot open its directory", g->label);
-	}
+	if (rc >= 0 && create)
+		rc = make_files(t, group, topics, g->dir, err);
 	(void)mq_sys->close(topics);
-	if (rc == 0 && create)
-		rc = make_files(g->dir, t, err);
 	if (rc == 0)
 		rc = open_files(g, create, err);
 	if (rc < 0)
@@ -215,6 +228,7 @@ static int remove_topic(void *arg, const char *topic)
 int mq_group_remove(struct mq_spool *s, const char *group, const char *topic, bool force, bool dry_run, struct mq_err *err)
 {
 	struct removal r = {s, group, force, dry_run, -1, err};
+	struct mq_stat st;
 	int rc = mq_name_check(group, "group", err);
 
 	if (rc == 0 && topic)
@@ -222,20 +236,21 @@ int mq_group_remove(struct mq_spool *s, const char *group, const char *topic, bo
 	if (rc < 0)
 		return rc;
 	r.topics = group_dir(s, group, false, err);
-	if (r.topics < 0)
+	if (r.topics < 0 && (topic || r.topics != MQ_ENOTOPIC || mq_sys->statat(s->groups, group, &st) < 0))
 		return r.topics;
 	if (topic) {
 		rc = remove_topic(&r, topic);
 	} else {
 		struct each e = {remove_topic, &r};
 
-		rc = mq_dir_each(r.topics, named, &e, err);
+		rc = r.topics < 0 ? 0 : mq_dir_each(r.topics, named, &e, err); /* none: it only ever joined */
 		if (rc == 0 && !dry_run)
 			rc = mq_dir_remove(s->groups, group, 2, err);
 		if (rc == 0 && !dry_run)
 			rc = mq_dir_sync(s->groups, "groups", err);
 	}
-	(void)mq_sys->close(r.topics);
+	if (r.topics >= 0)
+		(void)mq_sys->close(r.topics);
 	return rc;
 }
 
