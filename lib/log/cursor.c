@@ -133,8 +133,8 @@ static int verify_end(struct mq_cursor *c, const struct mq_segment_header *h, co
 	mq_scan_reset(&scan, &s);
 	rc = mq_segment_size(&s, &limit, err);
 	if (c->state.fd >= 0 && mq_segment_id_equal(&t->segment, &h->id) && mq_state_tail_same_boot(&c->state, t) &&
-	    t->pos < limit)
-		limit = t->pos;
+	    t->pos < limit && durable_pos < limit) /* the tail may have gone back with a disk, what is durable has not */
+		limit = t->pos > durable_pos ? t->pos : durable_pos;
 	if (durable_pos > pos && durable_pos <= limit) {
 		pos = durable_pos;
 		offset = durable_offset;
