@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the files of the check ask of each other. */
+#ifndef MQ_TESTS_CRASH_CHECK_PARTS_H
+#define MQ_TESTS_CRASH_CHECK_PARTS_H
+
+#include "check.h"
+#include "reading.h"
+#include "spool/spool.h"
+
+struct checking {
+	const struct state *s;
+	struct mq_spool *spool;
+	struct mq_topic topic;
+	char *why;
+	size_t len;
+};
+
+/* A topic of that name, as made last. */
+struct story {
+	const char *name;
+	size_t from;          /* entry of the trace where it began to be made */
+	bool made, removing, gone;
+};
+
+__attribute__((format(printf, 2, 3))) int wrong(struct checking *k, const char *fmt, ...);
+
+/* The next fact of this story; NULL to begin with, NULL at the end. */
+const struct fact *fact_next(const struct state *s, const struct story *y, const struct fact *f);
+
+int check_groups(struct checking *k, const struct story *y, struct mq_topic *t, uint64_t end);
+int check_producers(struct checking *k, const struct story *y, struct mq_topic *t, const struct reading *r);
+
+#endif

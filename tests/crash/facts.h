@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a scenario said of itself, in the order of its trace.
+ *
+ * Notes say what is about to be tried, lines to stdout what was promised:
+ *
+ *	note  try T P SERIAL COUNT LEN BINARY ACK   records SERIAL … of LEN bytes are about to be appended
+ *	note  put T P SERIAL COUNT OFFSET           … and stand at OFFSET …
+ *	note  topic T P | removing T | commit G T P OFFSET | start T P OFFSET
+ *	note  harm T P                              visible bytes were overwritten: damage may be told
+ *	note  forget T P                            `state` was removed: what it witnessed is forgotten
+ *	line  ack spool | topic T | gone T
+ *	line  ack durable|written T P OFFSET COUNT  the records there are as safe as that
+ *	line  ack saw T P OFFSET                    a reader got the record there, which was asked durable
+ *	line  ack commit G T P OFFSET               committed and synced
+ *	line  ack outside G T P OFFSET              acknowledged by a stranger, above the committed offset
+ *	line  ack start T P OFFSET                  the log start
+ *	line  ack producer T P NAME NUMBER          held up to this number
+ */
+#ifndef MQ_TESTS_CRASH_FACTS_H
+#define MQ_TESTS_CRASH_FACTS_H
+
+#include <stdbool.h>
+
+#include "trace.h"
+
+enum { WORD_LEN = 40 };
+
+struct fact_record {
+	char topic[WORD_LEN];
+	uint32_t partition, serial, len;
+	bool binary;
+	size_t tried_at;      /* entry of the trace */
+	uint64_t offset;      /* UINT64_MAX: never told */
+	uint64_t batch_first, batch_end; /* offsets of the batch it came in */
+};
+
+enum fact_kind {
+	FACT_SPOOL, FACT_TOPIC_TRY, FACT_TOPIC, FACT_REMOVING, FACT_GONE, FACT_DURABLE, FACT_WRITTEN, FACT_SAW,
+	FACT_COMMIT_TRY, FACT_COMMIT, FACT_OUTSIDE, FACT_START_TRY, FACT_START, FACT_PRODUCER,
+	FACT_HARM, FACT_FORGET,
+};
+
+struct fact {
+	enum fact_kind kind;
+	size_t at;            /* entry of the trace */
+	char topic[WORD_LEN], name[WORD_LEN]; /* name: of a group, a producer */
+	uint32_t partition;
+	uint64_t offset, count;
+};
+
+struct facts {
+	struct fact_record *r;
+	size_t n_records, cap_records;
+	struct fact *f;
+	size_t n, cap;
+};
+
+void facts_read(struct facts *ret, const struct trace *t);
+void facts_free(struct facts *f);
+
+const struct fact_record *facts_record(const struct facts *f, uint32_t serial);
+/* The last one put there before entry `at`; NULL. */
+const struct fact_record *facts_at(const struct facts *f, const char *topic, uint32_t partition, uint64_t offset, size_t at);
+
+/* How many facts are known when entry `cut` is about to happen. */
+size_t facts_known(const struct facts *f, size_t cut);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What is published: each record has a serial number of its own in a scenario, and from it all its bytes. */
+#ifndef MQ_TESTS_CRASH_PAYLOAD_H
+#define MQ_TESTS_CRASH_PAYLOAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum { PAYLOAD_MIN = 10, PAYLOAD_MAX = 64 * 1024 };
+
+/* binary: any byte may follow the number; else letters.  ret has room for len + 1. */
+static inline void payload_make(uint32_t serial, uint32_t len, bool binary, char *ret)
+{
+	uint32_t x = serial * 2654435761u + 12345;
+
+	snprintf(ret, PAYLOAD_MIN + 1, "#%08u ", serial % 100000000);
+	for (uint32_t i = PAYLOAD_MIN; i < len; i++) {
+		x = x * 1664525u + 1013904223u;
+		ret[i] = binary ? (char)(x >> 24) : (char)('a' + (x >> 24) % 26);
+	}
+}
+
+#endif
