@@ -130,28 +130,30 @@ int mq_state_tail_read(struct mq_state_file *s, struct mq_tail *ret, uint64_t *r
 {
 	uint8_t raw[MQ_SLOT_BLOCK + MQ_SLOT_LEN];
 	struct mq_tail t[2];
-	uint64_t seq[2];
-	int best;
+	uint64_t seq[2] = {0, 0};
+	int best = 0;
 
-	/* Under way a slot may be seen half written by a reader without the lock: the other holds then. */
+	/* A slot that is being written may be seen half written by a reader without the lock: not for long. */
 	for (int attempt = 0; attempt < 8; attempt++) {
 		ssize_t n = mq_sys->pread(s->fd, raw, sizeof raw, (uint64_t)MQ_STATE_TAIL_BLOCK * MQ_SLOT_BLOCK);
 
 		if (n < 0)
 			return mq_err_sys(err, (int)n, "cannot read state");
-		if (n < (ssize_t)sizeof raw)
-			break;
+		memset(raw + n, 0, sizeof raw - (size_t)n);
 		seq[0] = mq_tail_decode(raw, MQ_STATE_TAIL_BLOCK, &t[0]);
 		seq[1] = mq_tail_decode(raw + MQ_SLOT_BLOCK, MQ_STATE_TAIL_BLOCK + 1, &t[1]);
 		best = seq[0] > seq[1] ? 0 : 1;
-		if (seq[best] > 0) {
-			*ret = t[best];
-			*ret_seq = seq[best];
-			return 0;
-		}
+		if (seq[best] > 0 && (seq[1 - best] > 0 || mq_slot_empty(raw + (1 - best) * MQ_SLOT_BLOCK)))
+			break;
 	}
-	memset(ret, 0, sizeof *ret);
-	*ret_seq = 0;
+	*ret_seq = seq[best];
+	if (seq[best] == 0) {
+		memset(ret, 0, sizeof *ret);
+		return 0;
+	}
+	*ret = t[best];
+	if (seq[1 - best] == 0 && !mq_slot_empty(raw + (1 - best) * MQ_SLOT_BLOCK))
+		memset(ret->boot_id, 0, sizeof ret->boot_id); /* the bad one may have been the newer: nobody goes by this one */
 	return 0;
 }
 

@@ -35,7 +35,8 @@ int mq_state_file_open(struct mq_state_file *s, int dir, bool writable, struct m
 int mq_state_file_create(int dir, unsigned mode, struct mq_err *err);
 void mq_state_file_release(struct mq_state_file *s);
 
-/* The newest valid tail; its sequence in *ret_seq, 0 where there is none. */
+/* The newest valid tail; its sequence in *ret_seq, 0 where there is none.  Where the other slot does not verify, it may have
+ * been the newer one: then the tail is of no boot, so not trusted, and the log is verified from its durable mark on. */
 int mq_state_tail_read(struct mq_state_file *s, struct mq_tail *ret, uint64_t *ret_seq, struct mq_err *err);
 /* seq: the one to write, the last read plus one. */
 int mq_state_tail_publish(struct mq_state_file *s, const struct mq_tail *t, uint64_t seq, struct mq_err *err);
