@@ -15,7 +15,7 @@ static uint64_t decode(const uint8_t raw[MQ_SLOT_LEN], uint32_t block, void *ret
 	return mq_start_decode(raw, block, ret);
 }
 
-static int write_start(struct mq_slots *slots, const uint8_t topic_id[16], uint64_t offset, struct mq_err *err)
+static int write_one(struct mq_slots *slots, const uint8_t topic_id[16], uint64_t offset, struct mq_err *err)
 {
 	struct mq_start v = {.log_start = offset};
 	uint8_t raw[MQ_SLOT_LEN];
@@ -29,6 +29,14 @@ static int write_start(struct mq_slots *slots, const uint8_t topic_id[16], uint6
 	mq_start_encode(&v, seq, block, raw);
 	rc = mq_slots_write(slots, block, seq, raw, what, err);
 	return rc < 0 ? rc : mq_slots_sync(slots, what, err);
+}
+
+/* Into both, one after the other: whichever of them is damaged later, the other says the same. */
+static int write_start(struct mq_slots *slots, const uint8_t topic_id[16], uint64_t offset, struct mq_err *err)
+{
+	int rc = write_one(slots, topic_id, offset, err);
+
+	return rc < 0 ? rc : write_one(slots, topic_id, offset, err);
 }
 
 int mq_start_create(int dir, unsigned mode, const uint8_t topic_id[16], struct mq_err *err)
