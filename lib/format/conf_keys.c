@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/crc32c.h"
 #include "base/parse.h"
 
 enum { VALUE_MAX = 64 };
@@ -141,4 +142,27 @@ const struct mq_conf_key *mq_conf_key_find(const struct mq_conf_key *keys, size_
 		if (strlen(keys[i].name) == len && memcmp(keys[i].name, name, len) == 0)
 			return &keys[i];
 	return NULL;
+}
+
+enum { SEAL_LEN = 4 + 8 + 1 };
+
+static void seal_of(const char *text, size_t len, char ret[SEAL_LEN + 1])
+{
+	snprintf(ret, SEAL_LEN + 1, "sum=%08" PRIx32 "\n", mq_crc32c(0, text, len));
+}
+
+int mq_conf_seal(struct mq_buf *out, size_t from)
+{
+	char line[SEAL_LEN + 1];
+	seal_of(out->p + from, out->len - from, line);
+	return mq_buf_add(out, line, SEAL_LEN);
+}
+
+bool mq_conf_sealed(const char *text, size_t len)
+{
+	char line[SEAL_LEN + 1];
+	if (len < SEAL_LEN)
+		return false;
+	seal_of(text, len - SEAL_LEN, line);
+	return memcmp(text + len - SEAL_LEN, line, SEAL_LEN) == 0;
 }

@@ -9,6 +9,7 @@
 #ifndef MQ_FORMAT_CONF_KEYS_H
 #define MQ_FORMAT_CONF_KEYS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,5 +44,13 @@ int mq_conf_key_print(const struct mq_conf_key *k, const void *conf, struct mq_b
 
 /* The key of that name among n; NULL. */
 const struct mq_conf_key *mq_conf_key_find(const struct mq_conf_key *keys, size_t n, const char *name, size_t len);
+
+/*
+ * The last line of a file that mq wrote: "sum=" and the CRC32C of all text before it, 8 hexadecimal digits.  Readers pass over
+ * it, for people may edit these files; mq-check tells where it does not hold, since a slip of the hand and a
+ * flipped bit look alike.
+ */
+int mq_conf_seal(struct mq_buf *out, size_t from); /* of the text from there on; 0 or -ENOMEM */
+bool mq_conf_sealed(const char *text, size_t len);
 
 #endif

@@ -104,6 +104,8 @@ static int parse_item(struct mq_spool_conf *c, const struct mq_conf_item *item, 
 			return mq_err_set(err, MQ_EUSAGE, "inode: must be a number");
 		return 0;
 	}
+	if (mq_conf_key_is(item, "sum"))
+		return 0; /* mq-check looks at it */
 	int rc = set_known(c, item->key, item->key_len, item->value, item->value_len, err);
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
@@ -144,7 +146,7 @@ int mq_spool_conf_set(struct mq_spool_conf *c, const char *key, const char *valu
 	int rc = set_known(c, key, strlen(key), value, strlen(value), err);
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
-	if (!strcmp(key, "format") || !strcmp(key, "id") || !strcmp(key, "inode"))
+	if (!strcmp(key, "format") || !strcmp(key, "id") || !strcmp(key, "inode") || !strcmp(key, "sum"))
 		return mq_err_set(err, MQ_EUSAGE, "%s cannot be set", key);
 	return mq_err_set(err, MQ_EUSAGE, "no such key: %s", key);
 }
@@ -173,6 +175,7 @@ static int print_defaults(const struct mq_spool_conf *c, struct mq_buf *out)
 int mq_spool_conf_print(const struct mq_spool_conf *c, struct mq_buf *out)
 {
 	char id[33];
+	size_t from = out->len;
 	mq_hex(c->id, sizeof c->id, id);
 	int rc = mq_buf_printf(out, "format=%d\nid=%s\ninode=%" PRIu64 "\n", MQ_SPOOL_FORMAT, id, c->inode);
 	for (size_t i = 0; rc == 0 && i < N_KEYS; i++)
@@ -180,5 +183,7 @@ int mq_spool_conf_print(const struct mq_spool_conf *c, struct mq_buf *out)
 			rc = print_line(&KEYS[i], c, out);
 	if (rc == 0)
 		rc = print_defaults(c, out);
-	return rc < 0 ? rc : mq_buf_add(out, c->kept.p, c->kept.len);
+	if (rc == 0)
+		rc = mq_buf_add(out, c->kept.p, c->kept.len);
+	return rc < 0 ? rc : mq_conf_seal(out, from);
 }

@@ -114,6 +114,8 @@ static int parse_item(struct mq_topic_conf *c, const struct mq_conf_item *item, 
 			return mq_err_set(err, MQ_EUSAGE, "id: must be 32 hexadecimal digits");
 		return 0;
 	}
+	if (mq_conf_key_is(item, "sum"))
+		return 0; /* mq-check looks at it */
 	if (mq_conf_key_is(item, "generations"))
 		return parse_generations(c, item->value, item->value_len, err);
 	if (mq_conf_key_is(item, "partitions")) {
@@ -171,7 +173,7 @@ static int set_key(struct mq_topic_conf *c, const char *key, size_t key_len, con
 			c->set |= 1u << (k - KEYS);
 		return rc;
 	}
-	static const char *const fixed[] = {"id", "partitions", "generations"};
+	static const char *const fixed[] = {"id", "partitions", "generations", "sum"};
 	for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
 		if (strlen(fixed[i]) == key_len && memcmp(key, fixed[i], key_len) == 0)
 			return mq_err_set(err, MQ_EUSAGE, "%s cannot be set", fixed[i]);
@@ -199,6 +201,7 @@ int mq_topic_conf_set_pair(struct mq_topic_conf *c, const char *pair, struct mq_
 int mq_topic_conf_print(const struct mq_topic_conf *c, struct mq_buf *out)
 {
 	char id[33];
+	size_t from = out->len;
 	mq_hex(c->id, sizeof c->id, id);
 	int rc = mq_buf_printf(out, "id=%s\npartitions=%" PRIu32 "\ngenerations=", id, c->partitions);
 	for (uint32_t i = 0; rc == 0 && i < c->n_generations; i++)
@@ -215,7 +218,9 @@ int mq_topic_conf_print(const struct mq_topic_conf *c, struct mq_buf *out)
 		if (rc == 0)
 			rc = mq_buf_add_byte(out, '\n');
 	}
-	return rc < 0 ? rc : mq_buf_add(out, c->kept.p, c->kept.len);
+	if (rc == 0)
+		rc = mq_buf_add(out, c->kept.p, c->kept.len);
+	return rc < 0 ? rc : mq_conf_seal(out, from);
 }
 
 int mq_topic_conf_at(const struct mq_topic_conf *c, size_t i, const char **ret_key, struct mq_buf *value,

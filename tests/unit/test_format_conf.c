@@ -9,16 +9,40 @@
 
 #include <cmocka.h>
 
+#include "format/conf_keys.h"
 #include "format/conf_spool.h"
 #include "format/conf_topic.h"
 
 #define ID_TEXT "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf"
 
+/* want, and then the line that seals it. */
 static void assert_prints(int rc, const struct mq_buf *b, const char *want)
 {
+	size_t len = strlen(want);
 	assert_int_equal(rc, 0);
-	assert_int_equal(b->len, strlen(want));
-	assert_memory_equal(b->p, want, b->len);
+	assert_int_equal(b->len, len + strlen("sum=01234567\n"));
+	assert_memory_equal(b->p, want, len);
+	assert_true(mq_conf_sealed(b->p, b->len));
+}
+
+static void a_seal_holds_for_the_text_before_it_and_no_other(void **state)
+{
+	(void)state;
+	char sealed[] = "a=1\nb=2\nsum=b27279b3\n";
+	struct mq_buf out = MQ_BUF_INIT;
+	assert_int_equal(mq_buf_printf(&out, "before\na=1\nb=2\n"), 0);
+	assert_int_equal(mq_conf_seal(&out, strlen("before\n")), 0);
+	assert_memory_equal(out.p + strlen("before\n"), sealed, strlen(sealed));
+	assert_true(mq_conf_sealed(sealed, strlen(sealed)));
+	for (size_t len = 0; len < strlen(sealed); len++)
+		assert_false(mq_conf_sealed(sealed, len));
+	for (size_t at = 0; at < strlen(sealed); at++)
+		for (int bit = 0; bit < 8; bit++) {
+			sealed[at] = (char)(sealed[at] ^ 1 << bit);
+			assert_false(mq_conf_sealed(sealed, strlen(sealed)));
+			sealed[at] = (char)(sealed[at] ^ 1 << bit);
+		}
+	mq_buf_release(&out);
 }
 
 static void a_topic_has_defaults_until_told_otherwise(void **state)
@@ -268,6 +292,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_topic_has_defaults_until_told_otherwise),
+	    cmocka_unit_test(a_seal_holds_for_the_text_before_it_and_no_other),
 	    cmocka_unit_test(a_topics_file_is_read_and_what_is_not_understood_is_kept),
 	    cmocka_unit_test(a_bad_topics_file_is_refused_with_its_line),
 	    cmocka_unit_test(a_user_sets_known_keys_within_their_bounds),
