@@ -11,9 +11,12 @@
 #include "base/conf.h"
 #include "base/name.h"
 #include "base/parse.h"
+#include "format/conf_keys.h"
 #include "spool/check_internal.h"
 #include "spool/dirs.h"
 #include "sys/sys.h"
+
+enum { CONF_MAX = 64 * 1024 };
 
 /* Lines that this version does not understand: of a newer one, or a slip of the hand. */
 static int unknown_keys(struct mq_check *c, const char *where, const char *name, const struct mq_buf *kept)
@@ -26,6 +29,43 @@ static int unknown_keys(struct mq_check *c, const char *where, const char *name,
 		rc = mq_check_tell(c, MQ_CHECK_CONFIG, where, name, NULL, mq_check_not(c, "configuration is for people to change"),
 		                   "%.*s: no such key, so it has no effect", (int)(item.key_len > 64 ? 64 : item.key_len), item.key);
 	return rc;
+}
+
+/* The file as it is, sealed by who wrote it?  A slip of the hand and a flipped bit look alike: the owner has to look.
+ * Mending takes it as it is. */
+static int seal(struct mq_check *c, int dir, const char *where, const char *name, int (*print)(const void *conf, struct mq_buf *out),
+                const void *conf)
+{
+	struct mq_check_remedy remedy = mq_check_did(c, 0);
+	struct mq_err why = MQ_ERR_INIT;
+	struct mq_buf text = MQ_BUF_INIT;
+	int rc = mq_file_read(dir, name, CONF_MAX, &text, c->err);
+	bool sealed = rc == 0 && mq_conf_sealed(text.p, text.len);
+
+	if (rc == 0 && !sealed) {
+		if (mq_check_mends(c)) {
+			mq_buf_clear(&text);
+			rc = print(conf, &text);
+			if (rc == 0)
+				rc = mq_file_put(dir, name, dir == c->spool->root ? 0640 : c->spool->file_mode, text.p, text.len, true, &why);
+			if (rc < 0)
+				remedy = mq_check_not(c, "it cannot be written");
+		}
+		rc = mq_check_tell(c, MQ_CHECK_CACHE, where, name, NULL, remedy,
+		                   "it is not as mq wrote it: edited by hand, or damaged; look at its lines");
+	}
+	mq_buf_release(&text);
+	return rc;
+}
+
+static int print_topic(const void *conf, struct mq_buf *out)
+{
+	return mq_topic_conf_print(conf, out);
+}
+
+static int print_spool(const void *conf, struct mq_buf *out)
+{
+	return mq_spool_conf_print(conf, out);
 }
 
 /* ---- one topic ---- */
@@ -102,6 +142,8 @@ static int topic(void *arg, const char *name)
 	if (rc == 0)
 		rc = unknown_keys(c, w.where, "topic.conf", &t.conf.kept);
 	if (rc == 0)
+		rc = seal(c, t.dir, w.where, "topic.conf", print_topic, &t.conf);
+	if (rc == 0)
 		rc = mq_check_each(c, t.dir, w.where, in_topic, &w);
 	if (rc == 0)
 		rc = partitions(c, &t);
@@ -172,6 +214,8 @@ static int whole(struct mq_check *c)
 	const struct mq_spool *s = c->spool;
 	int rc = unknown_keys(c, "", "spool.conf", &s->conf.kept);
 
+	if (rc == 0)
+		rc = seal(c, s->root, "", "spool.conf", print_spool, &s->conf);
 	if (rc == 0 && s->copied)
 		rc = mq_check_tell(c, MQ_CHECK_CACHE, "", "spool.conf", NULL, mq_check_not(c, "it is still a copy"),
 		                   "this is a copy: it names another inode, so what its groups say was durable is not counted");

@@ -59,7 +59,7 @@ static int state_slots(struct mq_check_partition *part, bool *ret_tail_bad)
 static int state_padding(struct mq_check_partition *part)
 {
 	for (uint32_t block = 0; block < MQ_STATE_BLOCKS; block++) {
-		uint64_t used = block == 0 ? 16 : block == MQ_STATE_FUTEX_BLOCK ? 8 : MQ_SLOT_LEN;
+		uint64_t used = block == 0 ? 16 : block == MQ_STATE_FUTEX_BLOCK ? 4 : MQ_SLOT_LEN;
 		uint64_t at = (uint64_t)block * MQ_SLOT_BLOCK + used, bad;
 		int rc = mq_check_zeros(part->state.fd, at, MQ_SLOT_BLOCK - used, &bad);
 
