@@ -145,6 +145,7 @@ struct mq_engine {
 	/* groups */
 	int (*group_list)(struct mq_store *s, int (*fn)(void *arg, const char *group), void *arg, struct mq_err *err);
 	int (*group_topics)(struct mq_store *s, const char *group, int (*fn)(void *arg, const char *topic), void *arg, struct mq_err *err);
+	/* topic NULL: the whole group. */
 	int (*group_delete)(struct mq_store *s, const char *group, const char *topic, bool force, bool dry_run, struct mq_err *err);
 	int (*group_place)(struct mq_store *s, const char *group, const char *topic, uint32_t p, struct mq_place *ret, struct mq_err *err);
 	/* Whether the partition is owned: 1 and the member's pid and name (pid -1: unknown), 0. */

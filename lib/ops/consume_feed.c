@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One partition being read. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/lines.h"
+#include "ops/consume.h"
+#include "sys/sys.h"
+
+bool mq_feed_ended(const struct mq_feed *f)
+{
+	return f->left || f->next >= f->end;
+}
+
+/* --- what is not there ---------------------------------------------------------------------- */
+
+/* Offsets that nobody will get: told, counted, passed. */
+static int lose(struct mq_consume *c, struct mq_feed *f, const struct mq_loss *loss)
+{
+	uint64_t from = loss->from > f->next ? loss->from : f->next, to = loss->to < f->end ? loss->to : f->end;
+	uint64_t n = to > from ? to - from : 0;
+
+	mq_ops_notice(c->mq, loss->damage ? 0 : 1, "%s:%" PRIu32 ": offsets %" PRIu64 " to %" PRIu64 " %s", f->topic, f->partition,
+	              loss->from, loss->to, loss->damage ? "are damaged and passed over" : "are not held any more");
+	if (loss->damage) {
+		if (!c->report.damage)
+			snprintf(c->damage, sizeof c->damage, "%s:%" PRIu32 ": offsets %" PRIu64 " to %" PRIu64, f->topic,
+			         f->partition, loss->from, loss->to);
+		c->report.damage++;
+		c->report.damage_records += n;
+	}
+	f->lost += n;
+	if (to <= f->next)
+		return 0;
+	int rc = c->req->form == MQ_OUT_POSITIONS ? mq_manual_pass(c, f, f->next, to) : 0;
+	f->next = to;
+	return rc;
+}
+
+static void drop_view(struct mq_feed *f)
+{
+	f->viewing = f->walking = false;
+	f->raw = NULL;
+}
+
+/* --- opening -------------------------------------------------------------------------------- */
+
+int mq_feed_open(struct mq_consume *c, struct mq_feed *f, uint64_t offset)
+{
+	struct mq_loss loss = {0};
+	int rc = f->source ? 0 : c->engine->source_open(c->store, f->topic, f->partition, &f->source, c->err);
+	if (rc < 0)
+		return rc;
+	f->next = f->done = f->committed = offset;
+	drop_view(f);
+	rc = c->engine->source_seek(f->source, offset, &loss, c->err);
+	if (rc == 0 && loss.to > loss.from)
+		rc = lose(c, f, &loss);
+	return rc;
+}
+
+void mq_feed_close(struct mq_consume *c, struct mq_feed *f)
+{
+	if (f->source)
+		c->engine->source_close(f->source);
+	f->source = NULL;
+	drop_view(f);
+	mq_body_release(&f->body);
+	f->body = (struct mq_body){0};
+}
+
+/* --- batches -------------------------------------------------------------------------------- */
+
+int mq_feed_look(struct mq_consume *c, struct mq_feed *f)
+{
+	while (!mq_feed_ended(f)) {
+		struct mq_loss loss = {0};
+		if (f->viewing && f->next < f->view.batch.next_offset)
+			return 1;
+		drop_view(f);
+		int rc = c->engine->source_next(f->source, &f->view, &loss, c->err);
+		if (rc == MQ_EDAMAGE) {
+			*c->err = (struct mq_err){0};
+			rc = lose(c, f, &loss);
+			if (rc < 0)
+				return rc;
+			continue;
+		}
+		if (rc <= 0)
+			return rc;
+		/* Offsets may be missing that nobody lost. */
+		uint64_t first = f->view.first_offset < f->end ? f->view.first_offset : f->end;
+		if (first > f->next) {
+			rc = c->req->form == MQ_OUT_POSITIONS ? mq_manual_pass(c, f, f->next, first) : 0;
+			f->next = first;
+		}
+		if (rc < 0)
+			return rc;
+		f->viewing = f->view.batch.next_offset > f->next;
+	}
+	return 0;
+}
+
+/* A batch whose lines carry nothing, where something is asked for: none of it is wanted. */
+static bool none_wanted(const struct mq_consume *c, const struct mq_feed *f)
+{
+	return f->view.batch.kind == MQ_BATCH_LINES && c->filter.plain_never;
+}
+
+static int use_up(struct mq_consume *c, struct mq_feed *f)
+{
+	uint64_t to = f->view.batch.next_offset < f->end ? f->view.batch.next_offset : f->end;
+	int rc = 0;
+	if (to > f->next) {
+		c->report.skipped_filter += none_wanted(c, f) ? to - f->next : 0;
+		rc = c->req->form == MQ_OUT_POSITIONS ? mq_manual_pass(c, f, f->next, to) : 0;
+		f->next = to;
+	}
+	drop_view(f);
+	return rc;
+}
+
+static int begin_walk(struct mq_consume *c, struct mq_feed *f)
+{
+	if (f->next > f->view.first_offset)
+		f->view.first_offset = f->next;
+	int rc = mq_body_walk(&f->body, &f->view, &f->walk, c->err);
+	if (rc < 0 && !c->err->code)
+		mq_err_set(c->err, rc, "%s:%" PRIu32 ": the batch at %" PRIu64 " contradicts itself", f->topic, f->partition,
+		           f->view.batch.base_offset);
+	f->walking = rc == 0;
+	return rc;
+}
+
+/* --- records -------------------------------------------------------------------------------- */
+
+static bool is_expired(const struct mq_consume *c, const struct mq_feed *f, const struct mq_rec *r, int64_t now_us)
+{
+	(void)c;
+	return (r->expiry_us && r->expiry_us <= now_us) || (f->ttl_us && r->time_us + f->ttl_us <= now_us);
+}
+
+static bool is_wanted(struct mq_consume *c, const struct mq_feed *f, const struct mq_rec *r)
+{
+	/* A record that was put back for one group is none of another's business. */
+	bool other = r->group && c->req->group &&
+	             (strlen(c->req->group) != r->group_len || memcmp(c->req->group, r->group, r->group_len) != 0);
+	if (other || (c->filter.any && !mq_filter_wants(&c->filter, r))) {
+		c->report.skipped_filter++;
+		return false;
+	}
+	if ((r->expiry_us || f->ttl_us) && is_expired(c, f, r, mq_sys->clock_ns(MQ_CLOCK_REAL) / 1000)) {
+		c->report.skipped_expired++;
+		return false;
+	}
+	return true;
+}
+
+int mq_feed_record(struct mq_consume *c, struct mq_feed *f, struct mq_rec *ret)
+{
+	uint64_t from = f->next;
+	int rc = none_wanted(c, f) ? 0 : f->walking ? 1 : begin_walk(c, f);
+
+	if (rc < 0)
+		return rc;
+	while (f->walking && (rc = mq_walk_next(&f->walk, ret)) > 0 && ret->offset < f->end) {
+		if (ret->offset < f->next)
+			continue;
+		bool wanted = is_wanted(c, f, ret);
+		if (wanted && ret->offset > from && c->req->form == MQ_OUT_POSITIONS)
+			rc = mq_manual_pass(c, f, from, ret->offset);
+		if (rc < 0)
+			return rc;
+		if (wanted)
+			f->next = ret->offset + 1;
+		if (wanted)
+			return 1;
+	}
+	if (rc < 0)
+		return mq_err_set(c->err, rc, "%s:%" PRIu32 ": the batch at %" PRIu64 " contradicts itself", f->topic, f->partition,
+		                  f->view.batch.base_offset);
+	return use_up(c, f);
+}
+
+/* f->raw: where the line of f->next begins. */
+static int find_lines(struct mq_consume *c, struct mq_feed *f)
+{
+	const uint8_t *raw;
+	uint64_t skip = f->next - f->view.batch.base_offset;
+	int rc = mq_body_open(&f->body, &f->view, &raw, c->err);
+	if (rc == 0)
+		f->raw = raw + (skip ? mq_lines_skip(raw, f->view.batch.raw_len, skip) : 0);
+	return rc;
+}
+
+int mq_feed_lines(struct mq_consume *c, struct mq_feed *f, uint64_t most, const char **ret, size_t *ret_len, uint64_t *ret_count)
+{
+	const struct mq_batch *b = &f->view.batch;
+
+	if (b->kind != MQ_BATCH_LINES || c->filter.any || f->ttl_us || f->walking)
+		return 0;
+	int rc = f->raw ? 0 : find_lines(c, f);
+	if (rc < 0)
+		return rc;
+	const uint8_t *end = (b->zip == MQ_BATCH_ZSTD ? (const uint8_t *)f->body.raw.p : f->view.body) + b->raw_len;
+	uint64_t to = b->next_offset < f->end ? b->next_offset : f->end;
+	uint64_t n = to - f->next < most ? to - f->next : most;
+	size_t left = (size_t)(end - f->raw);
+	*ret = (const char *)f->raw;
+	*ret_len = f->next + n == b->next_offset ? left : mq_lines_skip(f->raw, left, n);
+	*ret_count = n;
+	f->raw += *ret_len;
+	f->next += n;
+	return 1;
+}

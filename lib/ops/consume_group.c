@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A member of a group: partitions taken and given back, places committed. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "ops/consume.h"
+#include "sys/sys.h"
+
+enum { TAKES_MAX = 8 };
+static const int64_t COMMIT_INTERVAL_NS = INT64_C(5000000000); /* auto.commit.interval.ms */
+static const int64_t PROBE_NS = 1000000;                       /* the first pause between two takes; then twice it */
+static const int64_t LEFT_NS = INT64_C(10000000000);           /* how long a killed owner's handler is waited for */
+
+static int64_t now_ns(void)
+{
+	return mq_sys->clock_ns(MQ_CLOCK_MONOTONIC);
+}
+
+int mq_group_join(struct mq_consume *c)
+{
+	c->take_again_ns = 0;
+	c->synced_ns = now_ns();
+	return c->engine->member_join(c->store, c->req->group, &c->member, c->err);
+}
+
+/* --- taking --------------------------------------------------------------------------------- */
+
+/* Had the group a place here before it was taken? */
+static bool has_place(struct mq_consume *c, const struct mq_feed *f)
+{
+	struct mq_place place;
+	struct mq_err ignored = MQ_ERR_INIT;
+	return c->engine->group_place(c->store, c->req->group, f->topic, f->partition, &place, &ignored) == 0 && place.set;
+}
+
+/* A new group begins where it is told; one with a place goes on from there: mq-group seek moves it. */
+static int begin(struct mq_consume *c, struct mq_feed *f, bool had_place)
+{
+	struct mq_place place;
+	uint64_t at;
+	int rc = c->engine->owner_merge_acks(f->owner, &place, c->err);
+	if (rc == 0)
+		rc = mq_consume_start(c, f, had_place && place.set ? &place.offset : NULL, &at);
+	if (rc == 0)
+		rc = mq_feed_open(c, f, at);
+	if (rc < 0)
+		return rc;
+	if (place.set && at != place.offset) {
+		f->committed = place.offset;
+		rc = mq_group_commit_feed(c, f);
+	}
+	if (rc == 0 && c->req->form == MQ_OUT_POSITIONS)
+		rc = c->engine->owner_token(f->owner, f->token, c->err);
+	return rc;
+}
+
+static int take(struct mq_consume *c, struct mq_feed *f)
+{
+	bool had_place = !c->req->range || has_place(c, f);
+	int rc = c->engine->owner_take(c->member, f->topic, f->partition, &f->owner, c->err);
+	if (rc <= 0)
+		return rc;
+	rc = begin(c, f, had_place);
+	if (rc < 0)
+		return rc;
+	mq_ops_notice(c->mq, 1, "%s:%" PRIu32 ": taken, from %" PRIu64, f->topic, f->partition, f->next);
+	return 1;
+}
+
+/* Without follow: is it worth while to wait for one that is not free? */
+static int leave(struct mq_consume *c, struct mq_feed *f)
+{
+	int64_t pid, waited_ns = now_ns() - c->began_ns, timeout_ns = c->req->timeout_ns;
+	char member[64];
+	bool handler_left;
+	int owned = c->engine->group_owner(c->store, c->req->group, f->topic, f->partition, &pid, member, &handler_left, c->err);
+	if (owned < 0)
+		return owned;
+	/* A member at work does that work; one that was killed leaves it, as soon as its handler is gone. */
+	bool manual = c->req->form == MQ_OUT_POSITIONS; /* then the timeout is for acknowledgements */
+	int64_t patience_ns = timeout_ns >= 0 && !manual ? timeout_ns : owned ? 0 : LEFT_NS;
+	if (waited_ns < patience_ns)
+		return 0;
+	f->left = true;
+	mq_ops_notice(c->mq, owned ? 1 : 0, "%s:%" PRIu32 ": left to %s%s of group %s", f->topic, f->partition,
+	              handler_left ? "a killed member's handler" : "member ", member, c->req->group);
+	return 0;
+}
+
+void mq_group_stir(struct mq_consume *c)
+{
+	c->takes = 0;
+	c->take_again_ns = 0;
+}
+
+int mq_group_take(struct mq_consume *c)
+{
+	bool some = false, wanting = false;
+
+	if (c->take_again_ns > 0 && now_ns() < c->take_again_ns)
+		return 0;
+	for (size_t i = 0; i < c->feeds_n; i++) {
+		struct mq_feed *f = &c->feeds[i];
+		int rc = f->source || f->left ? 0 : take(c, f);
+		some |= rc > 0;
+		if (rc == 0 && !f->source && !f->left && !c->req->follow)
+			rc = leave(c, f);
+		if (rc < 0)
+			return rc;
+		wanting |= !f->source && !f->left;
+	}
+	/* The wake-up comes before the lock is free: probe again, ever more rarely; without follow until it is left. */
+	c->takes++;
+	c->take_again_ns = -1;
+	if (wanting && (c->takes < TAKES_MAX || !c->req->follow))
+		c->take_again_ns = now_ns() + (PROBE_NS << (c->takes < TAKES_MAX ? c->takes : 4));
+	return some;
+}
+
+/* --- committing ----------------------------------------------------------------------------- */
+
+int mq_group_commit_feed(struct mq_consume *c, struct mq_feed *f)
+{
+	if (f->done == f->committed || !f->owner)
+		return 0;
+	int rc = c->engine->owner_commit(f->owner, f->done, f->lost, c->err);
+	if (rc < 0)
+		return rc;
+	f->committed = f->done;
+	f->lost = 0;
+	f->unsynced = c->unsynced = true;
+	return 0;
+}
+
+int mq_group_commit_now(struct mq_consume *c, struct mq_feed *f)
+{
+	f->done = f->next;
+	int rc = mq_group_commit_feed(c, f);
+	if (rc == 0 && f->unsynced)
+		rc = c->engine->owner_sync(f->owner, c->err);
+	f->unsynced = f->unsynced && rc < 0;
+	return rc;
+}
+
+int mq_group_sync(struct mq_consume *c, bool now)
+{
+	int rc = 0;
+	if (!c->unsynced || (!now && now_ns() - c->synced_ns < COMMIT_INTERVAL_NS))
+		return 0;
+	for (size_t i = 0; i < c->feeds_n && rc == 0; i++)
+		if (c->feeds[i].owner && c->feeds[i].unsynced) {
+			rc = c->engine->owner_sync(c->feeds[i].owner, c->err);
+			c->feeds[i].unsynced = false;
+		}
+	c->unsynced = false;
+	c->synced_ns = now_ns();
+	return rc;
+}
+
+int mq_group_release(struct mq_consume *c)
+{
+	int rc = mq_group_sync(c, true);
+	for (size_t i = 0; i < c->feeds_n; i++) {
+		if (c->feeds[i].owner)
+			c->engine->owner_release(c->feeds[i].owner);
+		c->feeds[i].owner = NULL;
+	}
+	if (c->member)
+		c->engine->member_leave(c->member);
+	c->member = NULL;
+	return rc;
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* From the request to partitions with a start and an end. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/name.h"
+#include "ops/consume.h"
+#include "sys/sys.h"
+
+int mq_consume_no_memory(struct mq_consume *c)
+{
+	return mq_err_set(c->err, -ENOMEM, "out of memory");
+}
+
+/* --- topics --------------------------------------------------------------------------------- */
+
+/* Watch, look, wait: 1 when a topic may have come, 0 when a stop was asked. */
+static int wait_for_topic(struct mq_consume *c, const char *topic, struct mq_topic_facts *ret)
+{
+	struct mq_wait w;
+	mq_wait_init(&w);
+	int rc = c->engine->store_arm(c->store, &w, c->err);
+	if (rc == 0 && mq_wait_fd(&w, mq_stop_fd(c->mq), POLLIN) < 0)
+		rc = mq_consume_no_memory(c);
+	while (rc == 0) {
+		rc = c->engine->topic_facts(c->store, topic, ret, c->err);
+		if (rc != MQ_ENOTOPIC || mq_stopping(c->mq))
+			break;
+		*c->err = (struct mq_err){0};
+		rc = mq_wait_for(&w, -1);
+		rc = rc < 0 ? mq_err_sys(c->err, rc, "cannot wait for topic %s", topic) : 0;
+	}
+	mq_wait_release(&w);
+	return rc;
+}
+
+static int learn_facts(struct mq_consume *c, const char *topic, struct mq_topic_facts *ret)
+{
+	int rc = mq_name_check(topic, "topic", c->err);
+	if (rc == 0)
+		rc = c->engine->topic_facts(c->store, topic, ret, c->err);
+	if (rc == MQ_ENOTOPIC && c->req->follow && c->req->wait_topic) {
+		*c->err = (struct mq_err){0};
+		rc = wait_for_topic(c, topic, ret);
+	}
+	return rc;
+}
+
+/* --- ends and starts ------------------------------------------------------------------------ */
+
+/* Where the group stands now. */
+static const uint64_t *stored_place(struct mq_consume *c, const struct mq_feed *f, uint64_t *ret)
+{
+	struct mq_place place;
+	struct mq_err ignored = MQ_ERR_INIT;
+	if (!c->req->group)
+		return NULL;
+	*ret = 0;
+	if (c->engine->group_place(c->store, c->req->group, f->topic, f->partition, &place, &ignored) == 0 && place.set)
+		*ret = place.offset;
+	return ret;
+}
+
+/* A point of a partition that is not open yet. */
+static int resolve(struct mq_consume *c, struct mq_feed *f, const struct mq_point *point, const struct mq_bounds *b,
+                   uint64_t *ret)
+{
+	struct mq_source *source = NULL;
+	uint64_t stored;
+	int rc = 0;
+	if (point->kind == MQ_POINT_TIME)
+		rc = c->engine->source_open(c->store, f->topic, f->partition, &source, c->err);
+	if (rc == 0)
+		rc = mq_ops_point(c->mq, point, source, b, point->kind == MQ_POINT_STORED ? stored_place(c, f, &stored) : NULL, ret);
+	if (source)
+		c->engine->source_close(source);
+	return rc;
+}
+
+/* Rule 3: as it is now. */
+static int find_end(struct mq_consume *c, struct mq_feed *f)
+{
+	struct mq_bounds b;
+	uint64_t end = UINT64_MAX;
+	bool asked = c->req->range && c->range.has_end;
+
+	if (c->req->follow && !asked)
+		return 0;
+	int rc = c->engine->bounds(c->store, f->topic, f->partition, &b, c->err);
+	if (rc == 0 && asked)
+		rc = resolve(c, f, &c->range.end, &b, &end);
+	if (rc == 0)
+		f->end = c->req->follow || end < b.visible ? end : b.visible;
+	return rc;
+}
+
+int mq_consume_start(struct mq_consume *c, struct mq_feed *f, const uint64_t *stored, uint64_t *ret)
+{
+	struct mq_bounds b;
+	int rc = c->engine->bounds(c->store, f->topic, f->partition, &b, c->err);
+	if (rc < 0)
+		return rc;
+	if (stored && *stored > b.visible)
+		return mq_err_set(c->err, MQ_EDAMAGE,
+		                  "%s:%" PRIu32 ": group %s stands at %" PRIu64 ", behind the end %" PRIu64
+		                  ": records are lost; look with mq-check, then mq-group seek",
+		                  f->topic, f->partition, c->req->group, *stored, b.visible);
+	if (stored) {
+		*ret = *stored;
+		return 0;
+	}
+	*ret = b.log_start;
+	return c->req->range ? resolve(c, f, &c->range.start, &b, ret) : 0;
+}
+
+/* --- partitions ----------------------------------------------------------------------------- */
+
+static int add_feed(struct mq_consume *c, const char *topic, uint32_t partition, int64_t ttl_us)
+{
+	for (size_t i = 0; i < c->feeds_n && c->req->group; i++)
+		if (c->feeds[i].partition == partition && strcmp(c->feeds[i].topic, topic) == 0)
+			return 0; /* given twice; a partition has one owner */
+	if (c->feeds_n == c->feeds_cap) {
+		size_t cap = c->feeds_cap ? 2 * c->feeds_cap : 8;
+		struct mq_feed *p = realloc(c->feeds, cap * sizeof *p);
+		if (!p)
+			return mq_consume_no_memory(c);
+		c->feeds = p;
+		c->feeds_cap = cap;
+	}
+	struct mq_feed *f = &c->feeds[c->feeds_n++];
+	*f = (struct mq_feed){.topic = topic, .partition = partition, .ttl_us = ttl_us, .end = UINT64_MAX};
+	return find_end(c, f);
+}
+
+static int add_topic(struct mq_consume *c, const char *topic, int64_t partition)
+{
+	struct mq_topic_facts facts;
+	int rc = learn_facts(c, topic, &facts);
+	if (rc == 0 && partition >= facts.partitions)
+		return mq_err_set(c->err, MQ_ENOTOPIC, "%s:%" PRId64 ": no such partition: there are %" PRIu32, topic, partition,
+		                  facts.partitions);
+	for (uint32_t p = 0; rc == 0 && p < facts.partitions; p++)
+		if (partition < 0 || p == partition)
+			rc = add_feed(c, topic, p, facts.ttl_us);
+	return rc;
+}
+
+static int take_range(struct mq_consume *c)
+{
+	if (!c->req->range)
+		return 0;
+	int rc = mq_to_range(c->req->range, mq_sys->clock_ns(MQ_CLOCK_REAL) / 1000, &c->range, c->err);
+	if (rc == 0)
+		rc = mq_ops_settle_point(c->mq, &c->range.start);
+	if (rc == 0)
+		rc = mq_ops_settle_point(c->mq, &c->range.end);
+	bool stored = c->range.start.kind == MQ_POINT_STORED || (c->range.has_end && c->range.end.kind == MQ_POINT_STORED);
+	if (rc == 0 && stored && !c->req->group)
+		rc = mq_err_set(c->err, MQ_EUSAGE, "'stored' is where a group stands: -g GROUP is missing");
+	return rc;
+}
+
+int mq_consume_setup(struct mq_consume *c)
+{
+	const struct mq_consume_request *req = c->req;
+	int rc = mq_write_check(c);
+
+	if (rc == 0 && req->group)
+		rc = mq_name_check(req->group, "group", c->err);
+	if (rc == 0)
+		rc = mq_filter_init(&c->filter, req, c->err);
+	if (rc == 0)
+		rc = take_range(c);
+	if (rc == 0 && !req->n_topics)
+		rc = mq_err_set(c->err, MQ_EUSAGE, "no topic is given");
+	c->left_count = req->count ? req->count : UINT64_MAX;
+	mq_pace_init(&c->pace, req->rate);
+	for (size_t i = 0; i < req->n_topics && rc == 0; i++)
+		rc = add_topic(c, req->topics[i], req->partitions ? req->partitions[i] : -1);
+	return rc;
+}

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * --coproc: a handler that lives on.  A record is a line (or what the form makes of it) on its stdin; for each, in
+ * order, it answers a line: "0" or "ok", or a status as a handler would exit with, or fail, reject, release, stop.
+ * What stands behind the first word is for people.  Several records are in flight.
+ *
+ * In a group a coproc inherits the lock of one partition and works for that alone, so there are --jobs of them
+ * for each partition that is read.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/parse.h"
+#include "ops/handler.h"
+#include "sys/sys.h"
+
+enum { ANSWER_MAX = 64 << 10 };
+
+/* --- starting ------------------------------------------------------------------------------- */
+
+static int open_pipes(int in[2], int out[2])
+{
+	int rc = mq_sys->pipe(in);
+	if (rc == 0)
+		rc = mq_sys->pipe(out);
+	if (rc == 0)
+		rc = mq_sys->set_nonblock(in[1], true);
+	return rc < 0 ? rc : mq_sys->set_nonblock(out[0], true);
+}
+
+static int start(struct mq_consume *c, struct mq_job *j, struct mq_feed *f)
+{
+	int in[2] = {-1, -1}, out[2] = {-1, -1}, rc = open_pipes(in, out);
+	char **envp = mq_env_join(c->handlers, NULL);
+
+	if (rc < 0)
+		mq_err_sys(c->err, rc, "cannot make pipes for the handler");
+	else if (!envp)
+		rc = mq_consume_no_memory(c);
+	else
+		rc = mq_job_start(c, j, f, envp, in[0], out[1]);
+	free(envp);
+	j->in = in[1];
+	j->out = out[0];
+	if (in[0] >= 0)
+		mq_sys->close(in[0]);
+	if (out[1] >= 0)
+		mq_sys->close(out[1]);
+	if (rc < 0)
+		mq_job_close(j);
+	else
+		mq_input_init(&j->answers, j->out, "the handler's answers");
+	return rc;
+}
+
+/* --- giving --------------------------------------------------------------------------------- */
+
+static struct mq_job *least_busy(struct mq_job *jobs, unsigned n)
+{
+	struct mq_job *best = &jobs[0];
+	for (unsigned i = 1; i < n; i++)
+		if (jobs[i].tasks < best->tasks)
+			best = &jobs[i];
+	return best;
+}
+
+/* The job that keeps the order asked for; where it does not matter, the one with the least to do. */
+static struct mq_job *choose(struct mq_consume *c, const struct mq_task *t)
+{
+	struct mq_handlers *h = c->handlers;
+	size_t nth = (size_t)(t->feed - c->feeds);
+	struct mq_job *jobs = c->req->group ? &h->jobs[nth * h->at_once] : h->jobs;
+
+	if (c->req->order == MQ_ORDER_PARTITION)
+		return &jobs[c->req->group ? 0 : nth % h->at_once];
+	for (unsigned i = 0; i < 4 && c->req->order == MQ_ORDER_KEY; i++)
+		if (t->keys[i])
+			return &jobs[(64 * i + (unsigned)__builtin_ctzll(t->keys[i])) % h->at_once];
+	return least_busy(jobs, h->at_once);
+}
+
+int mq_coproc_give(struct mq_consume *c, struct mq_task *t)
+{
+	struct mq_job *j = choose(c, t);
+
+	if (j->tasks >= c->handlers->in_flight_max)
+		return 0;
+	int rc = j->pid ? 0 : start(c, j, t->feed);
+	if (rc == 0)
+		rc = mq_task_begin(c, t);
+	if (rc == 0 && mq_buf_add(&j->pending, t->input.p, t->input.len) < 0)
+		rc = mq_consume_no_memory(c);
+	if (rc < 0)
+		return rc;
+	mq_buf_release(&t->input);
+	if (c->req->time_limit_ns)
+		t->limit_ns = mq_sys->clock_ns(MQ_CLOCK_MONOTONIC) + c->req->time_limit_ns;
+	*(j->task ? &j->last->next_in_job : &j->task) = t;
+	j->last = t;
+	j->tasks++;
+	return 1;
+}
+
+/* --- answers -------------------------------------------------------------------------------- */
+
+/* The status that a line says; -1: none. */
+static int to_status(const char *line, size_t len)
+{
+	static const struct {
+		const char *word;
+		int status;
+	} words[] = {{"ok", 0}, {"done", 0}, {"stop", 99}, {"fail", 1}, {"reject", 100}, {"release", 75}};
+	size_t n = 0, used;
+	uint64_t number;
+	while (n < len && line[n] != ' ' && line[n] != '\t' && line[n] != '\r')
+		n++;
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (strlen(words[i].word) == n && memcmp(words[i].word, line, n) == 0)
+			return words[i].status;
+	if (n && mq_to_u64_prefix(line, n, &number, &used) == 0 && used == n && number < 256)
+		return (int)number;
+	return -1;
+}
+
+static struct mq_task *take_first(struct mq_job *j)
+{
+	struct mq_task *t = j->task;
+	j->task = t->next_in_job;
+	j->tasks--;
+	return t;
+}
+
+static int answer(struct mq_consume *c, struct mq_job *j, const char *line, size_t len)
+{
+	int status = to_status(line, len);
+	if (!j->task) {
+		mq_result_fail(c, NULL, MQ_EAGAIN, "the handler answered '%.*s' to nothing", (int)(len < 60 ? len : 60), line);
+		return 0;
+	}
+	struct mq_task *t = take_first(j);
+	if (status < 0) {
+		c->report.failed += t->count;
+		mq_result_fail(c, t, MQ_EAGAIN, "the handler's answer '%.*s' is no status", (int)(len < 60 ? len : 60), line);
+		return mq_task_end(c, t, false);
+	}
+	return mq_result_of_status(c, t, status);
+}
+
+/* All answers that are there.  1: some; *ret_end: there will be no more. */
+static int read_answers(struct mq_consume *c, struct mq_job *j, bool *ret_end)
+{
+	const char *line;
+	size_t len;
+	bool some = false;
+	int rc;
+
+	while ((rc = mq_input_line(&j->answers, "\n", 1, ANSWER_MAX, &line, &len, c->err)) > 0) {
+		rc = answer(c, j, line, len);
+		if (rc < 0)
+			return rc;
+		some = true;
+	}
+	if (rc == -EAGAIN) {
+		*c->err = (struct mq_err){0};
+		return some;
+	}
+	if (rc == MQ_EINPUT && !c->err->code)
+		return mq_err_set(c->err, MQ_EAGAIN, "the handler's answer has no end");
+	*ret_end = rc == 0;
+	return rc < 0 ? rc : some;
+}
+
+static int write_pending(struct mq_consume *c, struct mq_job *j)
+{
+	bool some = false;
+	while (j->in >= 0 && j->pending.len) {
+		ssize_t n = mq_sys->write(j->in, j->pending.p, j->pending.len);
+		if (n == -EINTR)
+			continue;
+		if (n == -EAGAIN || n == -EPIPE) /* that it is gone is told by its end */
+			break;
+		if (n < 0)
+			return mq_err_sys(c->err, (int)n, "cannot write to the handler");
+		mq_buf_drop(&j->pending, (size_t)n);
+		some = true;
+	}
+	return some;
+}
+
+/* --- the end -------------------------------------------------------------------------------- */
+
+/* What it has not answered it has not done. */
+static int fail_rest(struct mq_consume *c, struct mq_job *j, int status)
+{
+	int rc = 0;
+	while (j->task) {
+		struct mq_task *t = take_first(j);
+		int ended = status == 0 ? mq_result_of_status(c, t, 1) : mq_result_of_wait(c, j, t, status);
+		rc = rc < 0 ? rc : ended;
+	}
+	mq_input_release(&j->answers);
+	mq_buf_clear(&j->pending);
+	return rc;
+}
+
+int mq_coproc_work(struct mq_consume *c, struct mq_job *j)
+{
+	struct mq_handlers *h = c->handlers;
+	bool end = false;
+	int status, rc = write_pending(c, j), some = rc;
+
+	if (rc >= 0)
+		rc = read_answers(c, j, &end);
+	if (rc < 0)
+		return rc;
+	some |= rc;
+	/* Its stdin ends when nothing more comes for it. */
+	if (j->in >= 0 && !j->task && (h->no_more || h->enough) && (h->waiting == 0 || h->enough)) {
+		mq_sys->close(j->in);
+		j->in = -1;
+	}
+	if (j->task && j->task->limit_ns && !j->signal_sent)
+		j->limit_ns = j->task->limit_ns;
+	else if (!j->signal_sent)
+		j->limit_ns = 0;
+	if (!mq_job_reap(c, j, &status)) {
+		mq_job_hurry(c, j);
+		return some;
+	}
+	rc = fail_rest(c, j, status);
+	return rc < 0 ? rc : 1;
+}

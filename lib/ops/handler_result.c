@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a handler's end means. */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/wait.h>
+
+#include "ops/handler.h"
+
+enum { DONE = 0, RELEASE = 75, ENOUGH = 99, REJECT = 100, CANNOT_RUN = 126, NOT_FOUND = 127 };
+
+void mq_result_fail(struct mq_consume *c, struct mq_task *t, int code, const char *fmt, ...)
+{
+	struct mq_handlers *h = c->handlers;
+	char text[MQ_ERR_TEXT_MAX];
+	va_list ap;
+
+	h->enough = true;
+	if (h->err.code)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	if (!t)
+		mq_err_set(&h->err, code, "%s", text);
+	else if (t->count == 1)
+		mq_err_set(&h->err, code, "%s:%" PRIu32 ":%" PRIu64 ": %s", t->feed->topic, t->feed->partition, t->offset, text);
+	else
+		mq_err_set(&h->err, code, "%s:%" PRIu32 ":%" PRIu64 "..%" PRIu64 ": %s", t->feed->topic, t->feed->partition,
+		           t->offset, t->after, text);
+}
+
+static const char *stays(const struct mq_consume *c)
+{
+	return !c->req->group ? "" : c->req->commit_before ? "; its place was committed before" : "; not committed";
+}
+
+int mq_result_of_status(struct mq_consume *c, struct mq_task *t, int status)
+{
+	struct mq_handlers *h = c->handlers;
+	bool done = status == DONE || status == ENOUGH;
+
+	switch (status) {
+	case DONE: break;
+	case ENOUGH: h->enough = true; break;
+	case RELEASE:
+		c->report.released += t->count;
+		mq_result_fail(c, t, MQ_EAGAIN, "released by its handler (status 75)%s", stays(c));
+		break;
+	case REJECT:
+		c->report.rejected += t->count;
+		mq_result_fail(c, t, MQ_EAGAIN, "rejected by its handler (status 100)%s", stays(c));
+		break;
+	case CANNOT_RUN:
+	case NOT_FOUND:
+		mq_result_fail(c, t, MQ_ECONFIG, "the handler could not run its command (status %d)%s", status, stays(c));
+		break;
+	default:
+		c->report.failed += t->count;
+		mq_result_fail(c, t, MQ_EAGAIN, "its handler failed with status %d%s", status, stays(c));
+	}
+	if (done)
+		c->report.done += t->count;
+	return mq_task_end(c, t, done);
+}
+
+int mq_result_of_wait(struct mq_consume *c, const struct mq_job *j, struct mq_task *t, int wait_status)
+{
+	if (!j->late && WIFEXITED(wait_status))
+		return mq_result_of_status(c, t, WEXITSTATUS(wait_status));
+	/* One that was ended for its time has failed, whatever it said at last. */
+	c->report.failed += t->count;
+	if (j->late)
+		mq_result_fail(c, t, MQ_EAGAIN, "its handler took too long (--time-limit)%s", stays(c));
+	else
+		mq_result_fail(c, t, MQ_EAGAIN, "its handler was killed by signal %d%s", WTERMSIG(wait_status), stays(c));
+	return mq_task_end(c, t, false);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the verbs share. */
+#ifndef MQ_OPS_OPS_H
+#define MQ_OPS_OPS_H
+
+#include "api/engine.h"
+#include "api/mq.h"
+#include "base/range.h"
+
+/* Forget the last reason; MQ_EUSAGE when no spool is open. */
+int mq_ops_begin(struct mq *mq);
+
+/* A line for mq_set_notice's function, if there is one. */
+void mq_ops_notice(struct mq *mq, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* The partitions [*ret_from, *ret_to) of a topic that `partition` (-1: all) means; MQ_ENOTOPIC. */
+int mq_ops_partitions(struct mq *mq, const char *topic, int64_t partition, uint32_t *ret_from, uint32_t *ret_to);
+
+/* A place as text ("end", "-5", "@-1h" …) as an offset of one partition.  source: where to look for a time; stored: what
+ * "stored" means, NULL: nothing. */
+int mq_ops_point(struct mq *mq, const struct mq_point *point, struct mq_source *source, const struct mq_bounds *bounds,
+                 const uint64_t *stored, uint64_t *ret);
+/* Turn a DATE into a TIME. */
+int mq_ops_settle_point(struct mq *mq, struct mq_point *point);
+/* Both at once for a partition that is not being read: opens it where it must. */
+int mq_ops_place(struct mq *mq, const char *topic, uint32_t p, const char *text, const uint64_t *stored, uint64_t *ret,
+                 struct mq_bounds *ret_bounds);
+
+#endif

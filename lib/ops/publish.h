@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * How mq_publish() is put together.
+ *
+ *   input forms     cut the input into records (publish_lines, publish_json, publish_frame, publish_whole)
+ *   publish_route   decides the partition, gathers records in a builder a partition
+ *   publish_named   numbers the records of a named producer, skips what is held
+ *   publish_send    makes a batch and appends it, waits for space
+ *   publish_wait    what was sent, until it is as safe as asked; the sync thread
+ *   publish_confirm tells it, in input order
+ *
+ * What must stay true:
+ *   1. In a partition records keep the order of the input.
+ *   2. A record is confirmed when its batch, and all of its partition before it in this run, is as safe as asked.
+ *   3. Before a read that may stand still nothing read before is left unsent or unconfirmed.
+ *   4. After a failed append or wait nothing more is appended.
+ */
+#ifndef MQ_OPS_PUBLISH_H
+#define MQ_OPS_PUBLISH_H
+
+#include "api/engine.h"
+#include "api/mq.h"
+#include "format/zip.h"
+#include "ops/input.h"
+#include "ops/pace.h"
+#include "sys/thread.h"
+
+/* Batches that lie one behind the other, appended and not confirmed yet; or records that were held before. */
+struct mq_sent {
+	struct mq_ticket ticket;
+	uint64_t offset, count; /* records of it not confirmed yet */
+	bool skipped, handed, done;
+};
+
+struct mq_held; /* what a named producer has in the log: publish_named.c */
+
+/* One partition written to. */
+struct mq_out {
+	uint32_t partition;
+	struct mq_appender *appender; /* NULL: closed, the least recently used */
+	uint64_t used;
+	struct mq_records records;
+	uint32_t timed;               /* records in it that brought their time */
+	uint64_t last_sequence;       /* of those in it */
+	struct mq_who who;
+	bool found;                   /* a named producer: who and held are known */
+	uint64_t held;                /* the highest sequence at the start */
+	struct mq_held *compare;      /* what is held, once something is skipped */
+	struct mq_sent *sent;
+	size_t sent_at, sent_n, sent_cap;
+	bool dirty;                   /* some of sent is not handed to anybody who waits for it */
+	struct mq_out *next_dirty, *next_full;
+	bool full;                    /* its builder holds something */
+};
+
+struct mq_run { /* records one behind the other in the input that went to one partition */
+	struct mq_out *out;
+	uint64_t count;
+};
+
+struct mq_await {
+	struct mq_appender *appender;
+	struct mq_out *out;
+	struct mq_ticket ticket;
+	int rc;
+};
+
+struct mq_syncer { /* the thread that waits while the other reads */
+	pthread_t thread;
+	pthread_mutex_t mutex;
+	pthread_cond_t changed;
+	bool there, busy, ready, quit; /* busy: it has work; ready: done with it, not fetched yet */
+	struct mq_await *list;
+	size_t n, cap;
+	enum mq_ack level;
+	struct mq_err err;
+};
+
+struct mq_publish {
+	struct mq *mq;
+	const struct mq_engine *engine;
+	const struct mq_publish_request *req;
+	struct mq_publish_report report;
+	struct mq_err *err;
+	struct mq_topic_facts facts;
+	bool topic_there;
+	enum mq_ack ack;
+	struct mq_rec common;         /* what every record carries */
+	struct mq_buf headers;        /* those of the request */
+	uint32_t robin;               /* the partition of records without a key */
+	struct mq_out **outs;         /* by partition; NULL: not used yet */
+	struct mq_out *dirty, *full;  /* lists of them */
+	size_t open_n;
+	uint64_t uses;
+	uint64_t full_bytes;          /* in all builders */
+	uint64_t record_no;           /* the input's current record, from 1 */
+	uint64_t routed;              /* records that have a partition */
+	uint64_t sequence;            /* of a named producer: of the last record taken */
+	bool sending_failed;          /* rule 4 */
+	struct mq_zip zip;
+	struct mq_buf zipped;
+	struct mq_pace pace;
+	struct mq_syncer syncer;
+	struct mq_run *runs;          /* only for confirmations */
+	size_t runs_at, runs_n, runs_cap;
+};
+
+/* publish.c: the topic's facts are known after this, and it exists unless this is a dry run. */
+int mq_publish_topic(struct mq_publish *pub);
+/* Out of memory, said. */
+int mq_publish_no_memory(struct mq_publish *pub);
+
+/* Input forms: read all of it.  publish_lines.c, publish_json.c, publish_frame.c, publish_whole.c */
+int mq_publish_lines(struct mq_publish *pub, struct mq_input *in);
+int mq_publish_json(struct mq_publish *pub, struct mq_input *in);
+int mq_publish_frames(struct mq_publish *pub, struct mq_input *in);
+int mq_publish_whole(struct mq_publish *pub, struct mq_input *in);
+/* MQ_EINPUT: the current record is larger than the topic takes. */
+int mq_publish_too_large(struct mq_publish *pub, struct mq_input *in);
+
+/* publish_route.c: one record, with all it carries; or whole lines that carry nothing else. */
+int mq_publish_record(struct mq_publish *pub, const struct mq_rec *r);
+int mq_publish_plain_lines(struct mq_publish *pub, const char *lines, size_t len, size_t count);
+/* Send what the builders hold. */
+int mq_publish_flush(struct mq_publish *pub);
+/* --ttl counts from when a record was read. */
+void mq_publish_set_expiry(struct mq_publish *pub);
+/* The hook of mq_input: rule 3. */
+int mq_publish_before_read(void *pub, struct mq_input *in);
+/* The partition `p`, ready to be written to. */
+int mq_publish_out(struct mq_publish *pub, uint32_t p, struct mq_out **ret);
+
+/* publish_named.c */
+int mq_publish_hold(struct mq_publish *pub);
+int mq_publish_find(struct mq_publish *pub, struct mq_out *out);
+/* True: the record of pub->sequence is held (and equal), it was counted as skipped; negative. */
+int mq_publish_is_held(struct mq_publish *pub, struct mq_out *out, const struct mq_rec *r);
+void mq_held_free(struct mq_held *h);
+
+/* publish_send.c */
+int mq_publish_send(struct mq_publish *pub, struct mq_out *out, enum mq_batch_kind kind, const void *body, uint32_t len,
+                    uint32_t count, int64_t base_us, int64_t max_us, uint64_t last_sequence);
+/* Wait until `until_ns`; -EINTR when asked to stop. */
+int mq_publish_sleep(struct mq_publish *pub, int64_t until_ns);
+
+/* publish_wait.c */
+int mq_publish_sent(struct mq_publish *pub, struct mq_out *out, const struct mq_ticket *t, uint64_t count, bool skipped);
+/* Let the sync thread wait for what was sent, if it has nothing else to do; confirm what it found safe. */
+int mq_publish_hand_over(struct mq_publish *pub);
+/* Wait for all that was sent. */
+int mq_publish_settle(struct mq_publish *pub);
+void mq_publish_wait_end(struct mq_publish *pub);
+
+/* publish_confirm.c */
+int mq_publish_note_run(struct mq_publish *pub, struct mq_out *out, uint64_t count);
+void mq_publish_confirm(struct mq_publish *pub);
+/* All that is left was not stored, for this reason; `more` records of the input beyond what was routed. */
+void mq_publish_confirm_rest(struct mq_publish *pub, uint64_t more);
+
+#endif

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Named producers: records have numbers, and what a partition holds already is not stored again.
+ *
+ * A batch says its producer's last number and where that producer's batch before it begins, so what the log
+ * holds is found by going back from the last one, then compared going forward beside the input.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/murmur2.h"
+#include "ops/body.h"
+#include "ops/publish.h"
+#include "sys/sys.h"
+
+struct mq_held {
+	struct mq_source *source;
+	const struct mq_engine *engine;
+	struct mq_ticket mark;
+	struct mq_body body;
+	struct mq_walk walk;
+	bool walking;
+	uint64_t *bases; /* of the producer's batches, the latest first */
+	size_t n, cap;   /* those from n on were compared */
+	uint64_t first;  /* the lowest number that can be compared */
+};
+
+enum { LOOK_AGAIN_NS = 20000000 };
+
+void mq_held_free(struct mq_held *h)
+{
+	if (!h)
+		return;
+	if (h->source)
+		h->engine->source_close(h->source);
+	mq_body_release(&h->body);
+	free(h->bases);
+	free(h);
+}
+
+/* --- the name ------------------------------------------------------------------------------- */
+
+static int take_name(struct mq_publish *pub)
+{
+	int64_t now_ns = mq_sys->clock_ns(MQ_CLOCK_MONOTONIC), deadline_ns = now_ns + pub->req->timeout_ns;
+	for (;;) {
+		int rc = pub->engine->producer_hold(pub->mq->store, pub->req->topic, pub->req->producer, pub->err);
+		if (rc != MQ_EAGAIN || pub->req->timeout_ns <= 0 || now_ns >= deadline_ns)
+			return rc;
+		rc = mq_publish_sleep(pub, now_ns + LOOK_AGAIN_NS);
+		if (rc < 0)
+			return rc;
+		now_ns = mq_sys->clock_ns(MQ_CLOCK_MONOTONIC);
+	}
+}
+
+/* Do records bring keys of their own? */
+static bool brings_keys(const struct mq_publish_request *req)
+{
+	bool in = req->form == MQ_IN_JSON || req->form == MQ_IN_FRAMES;
+	bool files = req->n_files && (req->file_form == MQ_IN_JSON || req->file_form == MQ_IN_FRAMES);
+	return req->key_delimiter || ((in || files) && !req->n_messages);
+}
+
+/* Without --seq the input goes on after the highest number that any partition has. */
+static int find_last(struct mq_publish *pub)
+{
+	const struct mq_publish_request *req = pub->req;
+	uint32_t from = 0, to = pub->facts.partitions;
+
+	if (req->partition >= 0)
+		from = (uint32_t)req->partition;
+	else if (!brings_keys(req) && req->key)
+		from = mq_partition_of_key(req->key, strlen(req->key), to);
+	else if (!brings_keys(req))
+		from = mq_partition_of_key(req->producer, strlen(req->producer), to);
+	if (req->partition >= 0 || !brings_keys(req))
+		to = from + 1;
+	for (uint32_t p = from; p < to; p++) {
+		struct mq_out *out;
+		int rc = mq_publish_out(pub, p, &out);
+		if (rc < 0)
+			return rc;
+		if (out->held > pub->sequence)
+			pub->sequence = out->held;
+	}
+	return 0;
+}
+
+int mq_publish_hold(struct mq_publish *pub)
+{
+	int rc = take_name(pub);
+	if (rc < 0)
+		return rc;
+	if (pub->req->seq) {
+		pub->sequence = pub->req->seq - 1;
+		return 0;
+	}
+	return find_last(pub);
+}
+
+int mq_publish_find(struct mq_publish *pub, struct mq_out *out)
+{
+	if (out->found)
+		return 0;
+	int rc = pub->engine->producer_find(out->appender, pub->req->producer, &out->who, pub->err);
+	if (rc < 0)
+		return rc;
+	out->held = out->who.number;
+	out->found = true;
+	return 0;
+}
+
+/* --- what is held --------------------------------------------------------------------------- */
+
+/* The producer's batch at `base`, walked from its first record on; 0: it is not there any more. */
+static int open_batch(struct mq_held *h, const struct mq_out *out, uint64_t base, struct mq_view *ret, struct mq_err *err)
+{
+	struct mq_loss loss;
+	int rc = h->engine->source_seek(h->source, base, &loss, err);
+	if (rc == 0)
+		rc = h->engine->source_next(h->source, ret, &loss, err);
+	if (rc <= 0)
+		return rc == MQ_EDAMAGE ? 0 : rc;
+	if (ret->batch.base_offset != base || ret->batch.who.kind != MQ_WHO_PRODUCER || ret->batch.who.id != out->who.id)
+		return 0;
+	rc = mq_body_walk(&h->body, ret, &h->walk, err);
+	return rc < 0 ? rc : 1;
+}
+
+static int add_base(struct mq_held *h, uint64_t base)
+{
+	if (h->n == h->cap) {
+		size_t cap = h->cap ? 2 * h->cap : 16;
+		uint64_t *p = realloc(h->bases, cap * sizeof *p);
+		if (!p)
+			return -ENOMEM;
+		h->bases = p;
+		h->cap = cap;
+	}
+	h->bases[h->n++] = base;
+	return 0;
+}
+
+/* Back from the last batch to the one that holds `sequence`, or as far as the log goes. */
+static int go_back(struct mq_publish *pub, struct mq_out *out, struct mq_held *h, uint64_t sequence)
+{
+	uint64_t base = out->who.source_start;
+	h->first = UINT64_MAX;
+	while (base != MQ_NO_OFFSET && h->first > sequence) {
+		struct mq_view v;
+		struct mq_rec r;
+		int rc = open_batch(h, out, base, &v, pub->err);
+		if (rc > 0)
+			rc = mq_walk_next(&h->walk, &r);
+		if (rc <= 0)
+			return rc == MQ_EDAMAGE ? 0 : rc;
+		h->first = r.sequence;
+		if (add_base(h, base) < 0)
+			return mq_publish_no_memory(pub);
+		/* Never forwards: a chain that lies must not be followed for ever. */
+		base = v.batch.who.source_start < base ? v.batch.who.source_start : MQ_NO_OFFSET;
+	}
+	return 0;
+}
+
+static int begin(struct mq_publish *pub, struct mq_out *out)
+{
+	struct mq_held *h = calloc(1, sizeof *h);
+	if (!h)
+		return mq_publish_no_memory(pub);
+	out->compare = h;
+	h->engine = pub->engine;
+	int rc = pub->engine->appender_mark(out->appender, &h->mark, pub->err);
+	if (rc == 0)
+		rc = pub->engine->source_open(pub->mq->store, pub->req->topic, out->partition, &h->source, pub->err);
+	if (rc == -EACCES || rc == -EPERM || rc == MQ_EDENIED) { /* may write but not read: nothing to compare with */
+		*pub->err = (struct mq_err){0};
+		h->first = UINT64_MAX;
+		return 0;
+	}
+	return rc == 0 ? go_back(pub, out, h, pub->sequence) : rc;
+}
+
+/* The record of this number: 1; 0: there is none. */
+static int find_record(struct mq_publish *pub, struct mq_out *out, uint64_t sequence, struct mq_rec *ret)
+{
+	struct mq_held *h = out->compare;
+	for (;;) {
+		int rc = h->walking ? mq_walk_next(&h->walk, ret) : 0;
+		if (rc < 0)
+			return rc == MQ_EDAMAGE ? 0 : rc;
+		if (rc > 0 && ret->sequence >= sequence)
+			return ret->sequence == sequence;
+		if (rc > 0)
+			continue;
+		if (h->n == 0)
+			return 0;
+		struct mq_view v;
+		rc = open_batch(h, out, h->bases[--h->n], &v, pub->err);
+		if (rc < 0)
+			return rc;
+		h->walking = rc > 0;
+	}
+}
+
+static bool same(const char *a, uint32_t a_len, const char *b, uint32_t b_len)
+{
+	return !a == !b && a_len == b_len && (a_len == 0 || memcmp(a, b, a_len) == 0);
+}
+
+static bool equal(const struct mq_rec *a, const struct mq_rec *b)
+{
+	return a->payload_len == b->payload_len && (a->payload_len == 0 || memcmp(a->payload, b->payload, a->payload_len) == 0) &&
+	       same(a->key, a->key_len, b->key, b->key_len) && same(a->id, a->id_len, b->id, b->id_len) &&
+	       same(a->tag, a->tag_len, b->tag, b->tag_len) && a->headers_len == b->headers_len &&
+	       (a->headers_len == 0 || memcmp(a->headers, b->headers, a->headers_len) == 0);
+}
+
+int mq_publish_is_held(struct mq_publish *pub, struct mq_out *out, const struct mq_rec *r)
+{
+	struct mq_rec held;
+	int rc;
+
+	if (pub->sequence > out->held)
+		return 0;
+	rc = out->compare ? 0 : begin(pub, out);
+	if (rc < 0)
+		return rc;
+	if (pub->sequence >= out->compare->first) {
+		rc = find_record(pub, out, pub->sequence, &held);
+		if (rc < 0)
+			return rc;
+		if (rc == 0 || !equal(r, &held))
+			return mq_err_set(pub->err, MQ_EINPUT,
+			                  "record %" PRIu64 ": %s has published other bytes as its number %" PRIu64 " (%s:%u)",
+			                  pub->record_no, pub->req->producer, pub->sequence, pub->req->topic, out->partition);
+	}
+	pub->report.skipped++;
+	rc = mq_publish_note_run(pub, out, 1);
+	if (rc == 0)
+		rc = mq_publish_sent(pub, out, &out->compare->mark, 1, true);
+	return rc < 0 ? rc : 1;
+}

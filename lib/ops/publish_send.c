@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One batch: sealed, appended, and again when space is there. */
+#include <errno.h>
+
+#include "base/crc32c.h"
+#include "ops/publish.h"
+#include "sys/sys.h"
+
+/* So often a publisher that waits for space looks whether it is to stop. */
+static const int64_t LOOK_NS = 500000000;
+
+int mq_publish_sleep(struct mq_publish *pub, int64_t until_ns)
+{
+	for (;;) {
+		struct pollfd stop = {.fd = mq_stop_fd(pub->mq), .events = POLLIN};
+		int64_t now_ns = mq_sys->clock_ns(MQ_CLOCK_MONOTONIC);
+		if (mq_stopping(pub->mq))
+			return mq_err_set(pub->err, -EINTR, "stopped before the end of the input; what was read before is stored");
+		if (now_ns >= until_ns)
+			return 0;
+		int rc = mq_sys->poll(&stop, 1, until_ns - now_ns);
+		if (rc < 0 && rc != -EINTR)
+			return mq_err_sys(pub->err, rc, "cannot wait");
+	}
+}
+
+/* 0: try again. */
+static int wait_for_space(struct mq_publish *pub, struct mq_out *out, int64_t deadline_ns)
+{
+	for (;;) {
+		int64_t now_ns = mq_sys->clock_ns(MQ_CLOCK_MONOTONIC), until_ns = now_ns + LOOK_NS;
+		bool last = deadline_ns >= 0 && deadline_ns <= until_ns;
+		if (mq_stopping(pub->mq))
+			return mq_err_set(pub->err, -EINTR, "%s:%u: stopped while waiting for space", pub->req->topic, out->partition);
+		int rc = pub->engine->wait_space(out->appender, last ? deadline_ns : until_ns, pub->err);
+		if (rc == MQ_EAGAIN && last)
+			return mq_err_set(pub->err, rc, "%s:%u: full, and no space came in time (--timeout)", pub->req->topic,
+			                  out->partition);
+		if (rc != MQ_EAGAIN && rc != -EINTR)
+			return rc;
+	}
+}
+
+static bool is_full(int rc)
+{
+	return rc == -ENOSPC || rc == -EDQUOT || rc == MQ_EAGAIN;
+}
+
+/* What lies before is confirmed while this waits: consumers free space only of what they see. */
+static int append_when_space(struct mq_publish *pub, struct mq_out *out, const struct mq_batch *b, const void *body,
+                             struct mq_ticket *ret, int rc)
+{
+	int64_t timeout_ns = pub->req->timeout_ns, deadline_ns = -1;
+
+	if (pub->facts.when_full == MQ_FULL_FAIL)
+		return rc == MQ_EAGAIN ? rc : mq_err_set(pub->err, MQ_EAGAIN, "%s:%u: full (when.full=fail)", pub->req->topic,
+		                                         out->partition);
+	if (timeout_ns >= 0)
+		deadline_ns = mq_sys->clock_ns(MQ_CLOCK_MONOTONIC) + timeout_ns;
+	while (is_full(rc)) {
+		rc = mq_publish_settle(pub);
+		if (rc == 0)
+			rc = wait_for_space(pub, out, deadline_ns);
+		if (rc == 0)
+			rc = pub->engine->append(out->appender, b, body, ret, pub->err);
+	}
+	return rc;
+}
+
+static int append(struct mq_publish *pub, struct mq_out *out, const struct mq_batch *b, const void *body,
+                  struct mq_ticket *ret)
+{
+	int rc = pub->engine->append(out->appender, b, body, ret, pub->err);
+	if (is_full(rc))
+		rc = append_when_space(pub, out, b, body, ret, rc);
+	if (rc == -EEXIST)
+		rc = mq_err_set(pub->err, MQ_EBROKEN, "%s:%u: somebody else published as %s meanwhile", pub->req->topic,
+		                out->partition, pub->req->producer);
+	if (rc < 0)
+		pub->sending_failed = true;
+	else if (rc == 0 && pub->err->code)
+		*pub->err = (struct mq_err){0}; /* that it was full once */
+	return rc;
+}
+
+/* Compressed where the topic says so and it helps. */
+static const void *zip(struct mq_publish *pub, struct mq_batch *b, const void *body)
+{
+	if (pub->facts.zip != MQ_BATCH_ZSTD || mq_zip_pack(&pub->zip, body, b->raw_len, &pub->zipped) < 0 ||
+	    pub->zipped.len >= b->raw_len)
+		return body;
+	b->zip = MQ_BATCH_ZSTD;
+	b->stored_len = (uint32_t)pub->zipped.len;
+	return pub->zipped.p;
+}
+
+int mq_publish_send(struct mq_publish *pub, struct mq_out *out, enum mq_batch_kind kind, const void *body, uint32_t len,
+                    uint32_t count, int64_t base_us, int64_t max_us, uint64_t last_sequence)
+{
+	struct mq_ticket ticket;
+	struct mq_batch b = {
+	    .kind = kind,
+	    .ack = pub->ack,
+	    .stored_len = len,
+	    .raw_len = len,
+	    .count = count,
+	    .base_time_us = base_us,
+	    .max_time_us = max_us,
+	};
+	if (out->who.kind == MQ_WHO_PRODUCER) {
+		b.who = out->who;
+		b.who.number = last_sequence;
+	}
+	body = zip(pub, &b, body);
+	b.body_crc = mq_crc32c(0, body, b.stored_len);
+	int rc = append(pub, out, &b, body, &ticket);
+	if (rc < 0)
+		return rc;
+	out->who.number = last_sequence;
+	out->who.source_start = ticket.base_offset;
+	pub->report.batches++;
+	pub->report.records += count;
+	pub->report.bytes += len;
+	return mq_publish_sent(pub, out, &ticket, count, false);
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What was sent and is not yet as safe as asked.
+ *
+ * While input is ready a thread waits for the disk, so that the next batch is written while the last one
+ * syncs; when it is not, there is nothing better to do than to wait right here.  A ticket is awaited for each
+ * segment that a partition wrote to: that a later segment is safe says nothing of one that was closed after a
+ * failed sync.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ops/publish.h"
+
+/* --- the list of a partition ---------------------------------------------------------------- */
+
+static int room_for_sent(struct mq_publish *pub, struct mq_out *out)
+{
+	if (out->sent_at == out->sent_n)
+		out->sent_at = out->sent_n = 0;
+	if (out->sent_n < out->sent_cap)
+		return 0;
+	if (out->sent_at > out->sent_cap / 2) {
+		memmove(out->sent, out->sent + out->sent_at, (out->sent_n - out->sent_at) * sizeof *out->sent);
+		out->sent_n -= out->sent_at;
+		out->sent_at = 0;
+		return 0;
+	}
+	size_t cap = out->sent_cap ? 2 * out->sent_cap : 4;
+	struct mq_sent *p = realloc(out->sent, cap * sizeof *p);
+	if (!p)
+		return mq_publish_no_memory(pub);
+	out->sent = p;
+	out->sent_cap = cap;
+	return 0;
+}
+
+/* One wait for both: it lies behind the last one, in the same segment, and nobody waits for that yet. */
+static bool joins(const struct mq_out *out, const struct mq_ticket *t, bool skipped, bool done)
+{
+	const struct mq_sent *last = out->sent_at < out->sent_n ? &out->sent[out->sent_n - 1] : NULL;
+	return last && !last->handed && last->done == done && last->skipped == skipped &&
+	       (skipped || (last->offset + last->count == t->base_offset && memcmp(last->ticket.segment, t->segment, 16) == 0));
+}
+
+/* Without confirmations nobody else takes them off. */
+static void drop_done(struct mq_out *out)
+{
+	while (out->sent_at < out->sent_n && out->sent[out->sent_at].done)
+		out->sent_at++;
+}
+
+int mq_publish_sent(struct mq_publish *pub, struct mq_out *out, const struct mq_ticket *t, uint64_t count, bool skipped)
+{
+	bool done = pub->ack == MQ_ACK_NONE || t->durable_already;
+
+	if (joins(out, t, skipped, done)) {
+		struct mq_sent *last = &out->sent[out->sent_n - 1];
+		last->ticket = *t;
+		last->count += count;
+	} else {
+		int rc = room_for_sent(pub, out);
+		if (rc < 0)
+			return rc;
+		out->sent[out->sent_n++] = (struct mq_sent){
+		    .ticket = *t, .offset = skipped ? 0 : t->base_offset, .count = count, .skipped = skipped, .done = done};
+	}
+	if (!done && !out->dirty) {
+		out->dirty = true;
+		out->next_dirty = pub->dirty;
+		pub->dirty = out;
+	}
+	if (done && pub->req->confirm)
+		mq_publish_confirm(pub);
+	else if (done)
+		drop_done(out);
+	return 0;
+}
+
+/* --- the list of what to wait for ----------------------------------------------------------- */
+
+static int list_add(struct mq_publish *pub, struct mq_out *out, struct mq_sent *sent)
+{
+	struct mq_syncer *s = &pub->syncer;
+	if (s->n == s->cap) {
+		size_t cap = s->cap ? 2 * s->cap : 8;
+		struct mq_await *p = realloc(s->list, cap * sizeof *p);
+		if (!p)
+			return mq_publish_no_memory(pub);
+		s->list = p;
+		s->cap = cap;
+	}
+	s->list[s->n++] = (struct mq_await){.appender = out->appender, .out = out, .ticket = sent->ticket};
+	sent->handed = true;
+	return 0;
+}
+
+static int list_all(struct mq_publish *pub)
+{
+	int rc = 0;
+	pub->syncer.n = 0;
+	while (pub->dirty && rc == 0) {
+		struct mq_out *out = pub->dirty;
+		for (size_t i = out->sent_at; i < out->sent_n && rc == 0; i++)
+			if (!out->sent[i].handed && !out->sent[i].done)
+				rc = list_add(pub, out, &out->sent[i]);
+		pub->dirty = out->next_dirty;
+		out->dirty = false;
+	}
+	return rc;
+}
+
+/* The first failure ends it: of what comes after nothing is said. */
+static int await_list(const struct mq_engine *engine, struct mq_syncer *s, struct mq_err *err)
+{
+	int rc = 0;
+	for (size_t i = 0; i < s->n; i++) {
+		struct mq_await *a = &s->list[i];
+		a->rc = rc < 0 ? rc : engine->wait_durable(a->appender, &a->ticket, s->level, err);
+		rc = a->rc;
+	}
+	return rc;
+}
+
+/* Mark what the list found safe, and confirm. */
+static void take_results(struct mq_publish *pub)
+{
+	struct mq_syncer *s = &pub->syncer;
+	for (size_t i = 0; i < s->n; i++) {
+		struct mq_out *out = s->list[i].out;
+		for (size_t j = out->sent_at; j < out->sent_n && s->list[i].rc == 0; j++)
+			if (out->sent[j].handed && !out->sent[j].done) {
+				out->sent[j].done = true; /* lists keep the order of sent */
+				break;
+			}
+		if (!pub->req->confirm)
+			drop_done(out);
+	}
+	s->n = 0;
+	mq_publish_confirm(pub);
+}
+
+/* --- the thread ----------------------------------------------------------------------------- */
+
+static void *syncer_run(void *arg)
+{
+	struct mq_publish *pub = arg;
+	struct mq_syncer *s = &pub->syncer;
+
+	pthread_mutex_lock(&s->mutex);
+	for (;;) {
+		while (!s->quit && (!s->busy || s->ready))
+			pthread_cond_wait(&s->changed, &s->mutex);
+		if (s->quit)
+			break;
+		pthread_mutex_unlock(&s->mutex);
+		await_list(pub->engine, s, &s->err);
+		pthread_mutex_lock(&s->mutex);
+		s->ready = true;
+		pthread_cond_broadcast(&s->changed);
+	}
+	pthread_mutex_unlock(&s->mutex);
+	return NULL;
+}
+
+static int syncer_start(struct mq_publish *pub)
+{
+	struct mq_syncer *s = &pub->syncer;
+	pthread_mutex_init(&s->mutex, NULL);
+	pthread_cond_init(&s->changed, NULL);
+	int rc = mq_thread_start(&s->thread, syncer_run, pub);
+	s->there = rc == 0;
+	return rc;
+}
+
+/* What the thread found, if it is done or `wait`; a failure of it. */
+static int fetch(struct mq_publish *pub, bool wait)
+{
+	struct mq_syncer *s = &pub->syncer;
+	int rc = 0;
+
+	if (!s->busy)
+		return 0;
+	pthread_mutex_lock(&s->mutex);
+	while (wait && !s->ready)
+		pthread_cond_wait(&s->changed, &s->mutex);
+	bool ready = s->ready;
+	if (ready)
+		s->busy = s->ready = false;
+	pthread_mutex_unlock(&s->mutex);
+	if (!ready)
+		return 0;
+	if (s->n && s->list[s->n - 1].rc < 0) {
+		rc = s->list[s->n - 1].rc;
+		*pub->err = s->err;
+		pub->sending_failed = true;
+	}
+	take_results(pub);
+	return rc;
+}
+
+int mq_publish_hand_over(struct mq_publish *pub)
+{
+	struct mq_syncer *s = &pub->syncer;
+	int rc = fetch(pub, false);
+
+	if (rc < 0 || s->busy || !pub->dirty)
+		return rc;
+	if (!s->there && syncer_start(pub) < 0)
+		return mq_publish_settle(pub); /* no thread to be had: slower, and as safe */
+	rc = list_all(pub);
+	if (rc < 0)
+		return rc;
+	s->level = pub->ack;
+	pthread_mutex_lock(&s->mutex);
+	s->busy = true;
+	pthread_cond_broadcast(&s->changed);
+	pthread_mutex_unlock(&s->mutex);
+	return 0;
+}
+
+int mq_publish_settle(struct mq_publish *pub)
+{
+	struct mq_syncer *s = &pub->syncer;
+	int rc = fetch(pub, true);
+
+	if (rc < 0 || !pub->dirty)
+		return rc;
+	rc = list_all(pub);
+	if (rc < 0)
+		return rc;
+	s->level = pub->ack;
+	rc = await_list(pub->engine, s, pub->err);
+	if (rc < 0)
+		pub->sending_failed = true;
+	take_results(pub);
+	return rc;
+}
+
+void mq_publish_wait_end(struct mq_publish *pub)
+{
+	struct mq_syncer *s = &pub->syncer;
+	if (s->there) {
+		pthread_mutex_lock(&s->mutex);
+		s->quit = true;
+		pthread_cond_broadcast(&s->changed);
+		pthread_mutex_unlock(&s->mutex);
+		mq_thread_join(s->thread);
+		pthread_cond_destroy(&s->changed);
+		pthread_mutex_destroy(&s->mutex);
+	}
+	free(s->list);
+}
