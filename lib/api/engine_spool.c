@@ -296,6 +296,7 @@ const struct mq_engine mq_engine_file = {
     .appender_close = mq_engine_spool_appender_close,
     .append = mq_engine_spool_append,
     .wait_durable = mq_engine_spool_wait_durable,
+    .appender_mark = mq_engine_spool_appender_mark,
     .wait_space = mq_engine_spool_wait_space,
     .producer_hold = mq_engine_spool_producer_hold,
     .producer_find = mq_engine_spool_producer_find,

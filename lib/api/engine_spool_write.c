@@ -75,6 +75,21 @@ int mq_engine_spool_wait_durable(struct mq_appender *ap, const struct mq_ticket 
 	return rc;
 }
 
+/* What a producer holds lies before the tail as it is under the append lock. */
+int mq_engine_spool_appender_mark(struct mq_appender *ap, struct mq_ticket *ret, struct mq_err *err)
+{
+	struct appender *a = (struct appender *)ap;
+	int rc = mq_log_settle(&a->log, err);
+
+	if (rc < 0)
+		return rc;
+	*ret = (struct mq_ticket){.end_pos = a->log.tail.pos,
+	                          .base_offset = a->log.tail.next_offset,
+	                          .next_offset = a->log.tail.next_offset};
+	memcpy(ret->segment, a->log.tail.segment.b, 16);
+	return 0;
+}
+
 /* A disk that is full tells nobody when it is not: look again every 50 ms. */
 int mq_engine_spool_wait_space(struct mq_appender *ap, int64_t deadline_ns, struct mq_err *err)
 {
