@@ -15,7 +15,7 @@ PARTITIONS = 3
 DIR = tempfile.mkdtemp(prefix="kill-")
 SPOOL = os.path.join(DIR, "spool")
 ENV = dict(os.environ, MQ_SPOOL=SPOOL, KILL_DIR=DIR)
-EDGES = [1, 2, 100, 3967, 3968, 3969, 4095, 4096, 4097, 8191, 65535, 65536, 131072, 262144, 1048576]
+EDGES = [1, 2, 100, 3967, 3968, 3969, 4095, 4096, 4097, 8191, 65535, 65536, 131072, 262144, 524288, 1048576, 1048576, 1048576]
 lock = threading.Lock()
 confirmed = {}       # name -> (position, length, level)
 problems = []
