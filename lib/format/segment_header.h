@@ -41,6 +41,7 @@ struct mq_segment_header {
 	uint64_t pred_end_offset;
 	uint64_t born_end_pos; /* bytes of this file synced before it was named, ≥ 512 */
 	uint64_t born_end_offset;
+	bool blind; /* not from the file, whose header does not verify: only id and base are known, from others */
 };
 
 void mq_segment_header_encode(const struct mq_segment_header *h, uint8_t ret_bytes[MQ_SEGMENT_HEADER_LEN]);

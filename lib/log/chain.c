@@ -58,6 +58,7 @@ int mq_chain_each_file(int dir, int (*fn)(void *arg, const char *name), void *ar
 
 struct head_search {
 	int dir;
+	const struct mq_segment_header *told;
 	struct mq_err *err;
 	bool found, tie, bad;
 	uint64_t bad_base;  /* the highest base of a file whose header does not verify */
@@ -69,6 +70,27 @@ static int epoch_cmp(const struct mq_epoch *a, const struct mq_epoch *b)
 	if (a->election != b->election)
 		return a->election < b->election ? -1 : 1;
 	return a->incarnation < b->incarnation ? -1 : a->incarnation > b->incarnation;
+}
+
+struct mq_segment_header mq_chain_told(const struct mq_segment_id *id, uint64_t base, const struct mq_epoch *epoch)
+{
+	return (struct mq_segment_header){.id = *id,
+	                                  .base_offset = base,
+	                                  .epoch = *epoch,
+	                                  .born_end_pos = MQ_SEGMENT_HEADER_LEN,
+	                                  .born_end_offset = base,
+	                                  .blind = true};
+}
+
+int mq_chain_open(const struct mq_segment_header *h, int dir, bool writable, struct mq_segment *ret, struct mq_err *err)
+{
+	return h->blind ? mq_segment_open_blind(ret, dir, h, writable, err)
+	                : mq_segment_open(ret, dir, h->base_offset, h->id.b, writable, err);
+}
+
+static bool is_told(const struct mq_segment_header *told, uint64_t base, const uint8_t id4[4])
+{
+	return told && !mq_segment_id_none(&told->id) && told->base_offset == base && memcmp(told->id.b, id4, 4) == 0;
 }
 
 static int consider(void *arg, const char *name)
@@ -84,6 +106,11 @@ static int consider(void *arg, const char *name)
 	rc = mq_segment_open(&s, h->dir, base, id4, false, h->err);
 	if (rc == -ENOENT)
 		return 0; /* retention was quicker */
+	if (rc == MQ_EDAMAGE && is_told(h->told, base, id4)) {
+		mq_segment_init(&s);
+		s.h = *h->told;
+		rc = 0;
+	}
 	if (rc == MQ_EDAMAGE) { /* harmless below the head: the chain says what it was */
 		if (!h->bad || base > h->bad_base)
 			h->bad_base = base;
@@ -106,9 +133,9 @@ static int consider(void *arg, const char *name)
 	return 0;
 }
 
-int mq_chain_find_head(int dir, struct mq_segment_header *ret, struct mq_err *err)
+int mq_chain_find_head_told(int dir, const struct mq_segment_header *told, struct mq_segment_header *ret, struct mq_err *err)
 {
-	struct head_search h = {.dir = dir, .err = err};
+	struct head_search h = {.dir = dir, .told = told, .err = err};
 	int rc = mq_chain_each_file(dir, consider, &h, err);
 
 	if (rc < 0)
@@ -125,6 +152,11 @@ int mq_chain_find_head(int dir, struct mq_segment_header *ret, struct mq_err *er
 		                  (unsigned long long)h.best.base_offset);
 	*ret = h.best;
 	return 1;
+}
+
+int mq_chain_find_head(int dir, struct mq_segment_header *ret, struct mq_err *err)
+{
+	return mq_chain_find_head_told(dir, NULL, ret, err);
 }
 
 static int add_front(struct mq_chain *c, const struct mq_segment_header *h, struct mq_err *err)
@@ -144,6 +176,48 @@ static int add_front(struct mq_chain *c, const struct mq_segment_header *h, stru
 	return 0;
 }
 
+/* ---- what came before a segment whose header does not verify ---- */
+struct pred_search {
+	int dir;
+	const struct mq_segment_header *blind;
+	struct mq_segment_header best;
+	uint64_t size;
+	bool found;
+};
+
+static int consider_pred(void *arg, const char *name)
+{
+	struct pred_search *q = arg;
+	struct mq_segment s;
+	uint64_t base;
+	uint8_t id4[4];
+
+	if (!mq_segment_name_parse(name, "seg", &base, id4) || base >= q->blind->base_offset || (q->found && base < q->best.base_offset) ||
+	    mq_segment_open(&s, q->dir, base, id4, false, NULL) < 0)
+		return 0;
+	if ((!q->found || base > q->best.base_offset || epoch_cmp(&s.h.epoch, &q->best.epoch) > 0) &&
+	    mq_segment_size(&s, &q->size, NULL) == 0) {
+		q->best = s.h;
+		q->found = true;
+	}
+	mq_segment_release(&s);
+	return 0;
+}
+
+static int guess_pred(int dir, struct mq_segment_header *blind, struct mq_err *err)
+{
+	struct pred_search q = {.dir = dir, .blind = blind};
+	int rc = mq_chain_each_file(dir, consider_pred, &q, err);
+
+	if (rc == 0 && q.found) {
+		blind->pred_id = q.best.id;
+		blind->pred_base = q.best.base_offset;
+		blind->pred_end_pos = q.size; /* at most; the end offset says where */
+		blind->pred_end_offset = blind->base_offset;
+	}
+	return rc;
+}
+
 int mq_chain_load(struct mq_chain *c, int dir, const struct mq_segment_header *head, uint64_t offset, struct mq_err *err)
 {
 	int rc;
@@ -157,15 +231,22 @@ int mq_chain_load(struct mq_chain *c, int dir, const struct mq_segment_header *h
 int mq_chain_extend(struct mq_chain *c, int dir, uint64_t offset, struct mq_err *err)
 {
 	while (!c->whole && c->seg[0].base_offset > offset) {
-		const struct mq_segment_header *next = &c->seg[0];
+		struct mq_segment_header *next = &c->seg[0];
 		struct mq_segment s;
-		int rc;
+		int rc = next->blind ? guess_pred(dir, next, err) : 0;
 
+		if (rc < 0)
+			return rc;
 		if (mq_segment_id_none(&next->pred_id)) {
 			c->whole = true;
 			break;
 		}
 		rc = mq_segment_open(&s, dir, next->pred_base, next->pred_id.b, false, err);
+		if (rc == MQ_EDAMAGE) {
+			struct mq_segment_header told = mq_chain_told(&next->pred_id, next->pred_base, &next->epoch);
+
+			rc = mq_segment_open_blind(&s, dir, &told, false, err);
+		}
 		if (rc == -ENOENT) { /* removed by retention: the log begins here */
 			if (err)
 				err->code = 0, err->text[0] = 0;

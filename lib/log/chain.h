@@ -5,6 +5,10 @@
  * The head is the segment of the highest epoch, then of the highest base; two that tie stop everything,
  * loudly.  Each header names its predecessor and where that ends; what lies beyond that end, and every
  * file not reached from the head, is dead.
+ *
+ * A header that does not verify hides neither its own batches nor what lies behind it: its successor, or for the head
+ * the tail, tells the id that they are sealed with (blind).  What came before such a segment is the file of the
+ * highest base below it, and it ends where the offsets do.
  */
 #ifndef MQ_LOG_CHAIN_H
 #define MQ_LOG_CHAIN_H
@@ -24,6 +28,12 @@ void mq_chain_release(struct mq_chain *c);
 
 /* Find the head by listing.  1: there is one; 0: no segment at all. */
 int mq_chain_find_head(int dir, struct mq_segment_header *ret, struct mq_err *err);
+/* The same where a tail, even one that is not trusted, tells of a segment: it may be the head though its header is bad. */
+int mq_chain_find_head_told(int dir, const struct mq_segment_header *told, struct mq_segment_header *ret, struct mq_err *err);
+/* What a tail tells of its segment: blind. */
+struct mq_segment_header mq_chain_told(const struct mq_segment_id *id, uint64_t base, const struct mq_epoch *epoch);
+/* Open the segment of a header that was found here, blind where that is. */
+int mq_chain_open(const struct mq_segment_header *h, int dir, bool writable, struct mq_segment *ret, struct mq_err *err);
 
 /* Load from the given head back to the segment that holds `offset`, or to the oldest. */
 int mq_chain_load(struct mq_chain *c, int dir, const struct mq_segment_header *head, uint64_t offset, struct mq_err *err);

@@ -111,6 +111,10 @@ static int head_from_tail(struct mq_cursor *c, const struct mq_tail *t, struct m
 		return 0;
 	}
 	rc = mq_segment_open(&s, c->dir, t->segment_base, t->segment.b, false, err);
+	if (rc == MQ_EDAMAGE) {
+		*ret = mq_chain_told(&t->segment, t->segment_base, &t->epoch);
+		return 0;
+	}
 	if (rc < 0)
 		return rc;
 	*ret = s.h;
@@ -125,7 +129,7 @@ static int verify_end(struct mq_cursor *c, const struct mq_segment_header *h, co
 	struct mq_segment s;
 	struct mq_scan scan;
 	uint64_t pos = h->born_end_pos, offset = h->born_end_offset, limit;
-	int rc = mq_segment_open(&s, c->dir, h->base_offset, h->id.b, false, err);
+	int rc = mq_chain_open(h, c->dir, false, &s, err);
 
 	if (rc < 0)
 		return rc;
@@ -174,7 +178,9 @@ static int refresh_once(struct mq_cursor *c, bool *ret_trusted, struct mq_err *e
 	if (*ret_trusted) {
 		rc = head_from_tail(c, &t, &head, err);
 	} else {
-		rc = mq_chain_find_head(c->dir, &head, err);
+		struct mq_segment_header told = mq_chain_told(&t.segment, t.segment_base, &t.epoch);
+
+		rc = mq_chain_find_head_told(c->dir, &told, &head, err);
 		if (rc == 0)
 			rc = mq_err_set(err, MQ_EDAMAGE, "no segment is left; restore the partition or delete the topic");
 	}
@@ -239,10 +245,16 @@ static uint64_t bound(const struct mq_cursor *c)
 	return at_head(c) ? c->visible_pos : mq_chain_end_pos(&c->chain, c->at);
 }
 
+/* Of a segment before one whose header does not verify only the end offset is known. */
+static bool at_end(const struct mq_cursor *c)
+{
+	return c->pos >= bound(c) || (!at_head(c) && c->next_offset >= mq_chain_end_offset(&c->chain, c->at));
+}
+
 static int open_segment(struct mq_cursor *c, size_t i, struct mq_err *err)
 {
 	struct mq_segment s;
-	int rc = mq_segment_open(&s, c->dir, c->chain.seg[i].base_offset, c->chain.seg[i].id.b, false, err);
+	int rc = mq_chain_open(&c->chain.seg[i], c->dir, false, &s, err);
 
 	if (rc < 0)
 		return rc;
@@ -392,7 +404,7 @@ int mq_cursor_next(struct mq_cursor *c, struct mq_cursor_view *ret, struct mq_cu
 		const uint8_t *body;
 		int rc;
 
-		if (c->pos >= bound(c)) {
+		if (at_end(c)) {
 			rc = advance(c, ret_loss, err);
 			if (rc <= 0)
 				return rc;
@@ -420,7 +432,7 @@ static int find_time_from(struct mq_cursor *c, int64_t time_us, uint64_t *ret, s
 		struct mq_batch b;
 		int rc;
 
-		if (c->pos >= bound(c)) {
+		if (at_end(c)) {
 			struct mq_cursor_loss loss;
 
 			rc = at_head(c) ? 0 : advance(c, &loss, err);

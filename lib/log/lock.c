@@ -111,8 +111,12 @@ static int look_around(struct mq_log *log, struct mq_err *err)
 	if (log->tail_seq == 0 || (log->tail.flags & (MQ_TAIL_ROLLING | MQ_TAIL_UNSETTLED)) || !mq_state_tail_trusted(&log->state, &log->tail))
 		return mq_log_recover(log, err);
 	if (!mq_segment_id_equal(&log->tail.segment, &log->head.h.id) || log->head.fd < 0)
-		return switch_head(log, err);
-	return 0;
+		rc = switch_head(log, err);
+	if (rc == MQ_EDAMAGE) { /* its header: nothing more is appended to it, but what it holds is not given up */
+		log->tail.flags |= MQ_TAIL_UNSETTLED;
+		rc = mq_log_recover(log, err);
+	}
+	return rc;
 }
 
 int mq_log_enter(struct mq_log *log, struct mq_err *err)

@@ -125,8 +125,10 @@ int mq_log_write_again(struct mq_log *log, struct mq_scan *scan, uint64_t from, 
 
 static int open_head(struct mq_log *log, struct mq_segment_header *ret, struct mq_err *err)
 {
+	const struct mq_tail *t = &log->tail;
+	struct mq_segment_header told = mq_chain_told(&t->segment, t->segment_base, &t->epoch);
 	struct mq_segment s;
-	int rc = mq_chain_find_head(log->dir, ret, err);
+	int rc = mq_chain_find_head_told(log->dir, log->tail_seq > 0 ? &told : NULL, ret, err);
 
 	if (rc == 0)
 		return mq_err_set(err, MQ_EDAMAGE, "no segment is left; restore the partition or delete the topic");
@@ -135,7 +137,7 @@ static int open_head(struct mq_log *log, struct mq_segment_header *ret, struct m
 	rc = mq_sys->fsync(log->dir); /* its name may not be durable yet */
 	if (rc < 0)
 		return mq_err_sys(err, rc, "cannot sync the directory");
-	rc = mq_segment_open(&s, log->dir, ret->base_offset, ret->id.b, true, err);
+	rc = mq_chain_open(ret, log->dir, true, &s, err);
 	if (rc < 0)
 		return rc;
 	pthread_mutex_lock(&log->lead);
@@ -300,7 +302,9 @@ static int full(struct mq_log *log, struct mq_err *err)
 	}
 	how.next_offset_min = r.offset_min;
 	log->tail.flags &= ~(uint32_t)MQ_TAIL_UNSETTLED; /* what is published next has been settled */
-	if (rc == 0 && r.size <= r.pos && !r.damaged && r.offset_min == r.offset) {
+	if (h.blind)
+		mq_log_notice(log, "the header of segment %s does not verify: the log goes on in a new one; run mq-check", log->head.name);
+	if (rc == 0 && r.size <= r.pos && !r.damaged && r.offset_min == r.offset && !h.blind) {
 		log->tail.strict_start = log->tail.strict_end = r.pos; /* all of it is durable */
 		log->tail.strict_offset = r.offset;
 		return mq_state_tail_publish(&log->state, &log->tail, ++log->tail_seq, err);

@@ -66,6 +66,22 @@ int mq_segment_open(struct mq_segment *ret, int dir, uint64_t base, const uint8_
 	return 0;
 }
 
+int mq_segment_open_blind(struct mq_segment *ret, int dir, const struct mq_segment_header *told, bool writable,
+                          struct mq_err *err)
+{
+	struct mq_segment s;
+
+	mq_segment_init(&s);
+	mq_segment_name(told->base_offset, &told->id, "seg", s.name);
+	s.writable = writable;
+	s.fd = mq_sys->openat(dir, s.name, writable ? O_RDWR : O_RDONLY, 0);
+	if (s.fd < 0)
+		return mq_err_sys(err, s.fd, "cannot open segment %s", s.name);
+	s.h = *told;
+	*ret = s;
+	return 0;
+}
+
 static void temporary_name(const struct mq_segment *s, char ret[MQ_SEGMENT_NAME_MAX + 8])
 {
 	/* ".BASE.ID.tmp": the dot and the suffix keep it from ever being taken for a segment. */

@@ -37,6 +37,10 @@ void mq_segment_release(struct mq_segment *s); /* takes an init'ed or half-made 
 int mq_segment_open(struct mq_segment *ret, int dir, uint64_t base, const uint8_t id4[4], bool writable,
                     struct mq_err *err);
 
+/* Open one whose header does not verify, by what others tell of it: its batches may verify all the same. */
+int mq_segment_open_blind(struct mq_segment *ret, int dir, const struct mq_segment_header *told, bool writable,
+                          struct mq_err *err);
+
 /* h: all but born_end, which mq_segment_bear fills in.  mode: of the file. */
 int mq_segment_begin(struct mq_segment *ret, int dir, const struct mq_segment_header *h, unsigned mode,
                      struct mq_err *err);
