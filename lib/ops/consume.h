@@ -97,6 +97,12 @@ struct mq_consume {
 	int64_t look_ns;              /* how long the sink is left alone, growing while nothing moves */
 	int64_t active_ns;            /* when the last record came */
 	struct mq_handlers *handlers; /* NULL: to the sink */
+	struct mq_wait wait;          /* while armed */
+	bool armed, armed_reading;    /* sleepers are announced; sources among them */
+	int armed_members, armed_out; /* slots from 0 on that tell of members; the sink's number */
+	int64_t armed_deadline_ns;
+	unsigned busy;                /* steps in a row that did something */
+	bool takes_news;              /* partitions were taken: what is armed is not all */
 	bool ended;                   /* nothing more is to be read */
 	char damage[200];             /* the first damage passed */
 };

@@ -63,6 +63,9 @@ int mq_feed_open(struct mq_consume *c, struct mq_feed *f, uint64_t offset)
 
 void mq_feed_close(struct mq_consume *c, struct mq_feed *f)
 {
+	if (f->armed)
+		c->engine->source_disarm(f->source);
+	f->armed = false;
 	if (f->source)
 		c->engine->source_close(f->source);
 	f->source = NULL;

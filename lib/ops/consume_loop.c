@@ -108,7 +108,7 @@ static int step(struct mq_consume *c)
 	int rc = 0, some = 0;
 
 	if (c->member && c->take_again_ns >= 0 && !c->ended)
-		rc = some = mq_group_take(c);
+		rc = some = c->takes_news = mq_group_take(c);
 	if (rc >= 0 && !c->ended && !c->pace_until_ns && (!c->handlers || mq_handlers_room(c)))
 		rc = in_turn(c) ? pump_in_turn(c) : pump_all(c);
 	some |= rc > 0;
@@ -154,29 +154,25 @@ static int64_t find_deadline(struct mq_consume *c)
 	return deadline_ns;
 }
 
-static int arm_feeds(struct mq_consume *c, struct mq_wait *w)
+/* May more be read, if it comes? */
+static bool is_reading(const struct mq_consume *c)
 {
-	bool reading = !c->ended && !c->pace_until_ns && (!c->handlers || mq_handlers_room(c));
+	return !c->ended && !c->pace_until_ns && (!c->handlers || mq_handlers_room(c));
+}
+
+static int arm_feeds(struct mq_consume *c)
+{
 	int rc = 0;
 	for (size_t i = 0; i < c->feeds_n && rc >= 0; i++) {
 		struct mq_feed *f = &c->feeds[i];
-		if (reading && f->source && !mq_feed_ended(f)) {
-			rc = c->engine->source_arm(f->source, w, c->err);
+		if (c->armed_reading && f->source && !mq_feed_ended(f)) {
+			rc = c->engine->source_arm(f->source, &c->wait, c->err);
 			f->armed = rc >= 0;
 		}
-		if (rc >= 0 && f->owner && c->req->form == MQ_OUT_POSITIONS && f->next > f->done)
-			rc = c->engine->owner_arm(f->owner, w, c->err);
+		if (rc >= 0 && f->owner && c->req->form == MQ_OUT_POSITIONS && !c->handlers)
+			rc = c->engine->owner_arm(f->owner, &c->wait, c->err);
 	}
 	return rc;
-}
-
-static void disarm_feeds(struct mq_consume *c)
-{
-	for (size_t i = 0; i < c->feeds_n; i++) {
-		if (c->feeds[i].armed)
-			c->engine->source_disarm(c->feeds[i].source);
-		c->feeds[i].armed = false;
-	}
 }
 
 static bool wants_partitions(const struct mq_consume *c)
@@ -187,76 +183,99 @@ static bool wants_partitions(const struct mq_consume *c)
 	return false;
 }
 
-/* Everything that may end the sleep.  *ret_members: slots from 0 on that tell of members; *ret_out: the sink's number. */
-static int arm(struct mq_consume *c, struct mq_wait *w, int *ret_members, int *ret_out, int64_t *deadline_ns)
+/* Announce it, and gather everything that may end the sleep. */
+static int arm(struct mq_consume *c)
 {
+	struct mq_wait *w = &c->wait;
+	mq_wait_init(w);
+	c->armed = true;
+	c->armed_reading = is_reading(c);
+	c->armed_deadline_ns = c->armed_out = -1;
 	int rc = c->member && wants_partitions(c) ? c->engine->member_arm(c->member, w, c->err) : 0;
-	*ret_members = w->slots_n;
-	*ret_out = -1;
+	c->armed_members = w->slots_n;
 	if (rc >= 0)
-		rc = arm_feeds(c, w);
+		rc = arm_feeds(c);
 	if (rc >= 0 && c->handlers)
-		rc = mq_handlers_arm(c, w, deadline_ns);
+		rc = mq_handlers_arm(c, w, &c->armed_deadline_ns);
 	if (rc >= 0 && mq_wait_fd(w, mq_stop_fd(c->mq), POLLIN) < 0)
 		rc = mq_consume_no_memory(c);
 	/* Nothing but the end of its reader is waited for. */
 	if (rc >= 0 && !c->handlers && (c->sink.kind == MQ_SINK_PIPE || c->sink.kind == MQ_SINK_SOCKET))
-		*ret_out = mq_wait_fd(w, c->sink.fd, POLLPRI);
-	return rc;
+		c->armed_out = mq_wait_fd(w, c->sink.fd, POLLPRI);
+	return rc < 0 ? rc : 0;
 }
 
-static int wait(struct mq_consume *c, struct mq_wait *w, int members, int out, int64_t deadline_ns)
+static void disarm(struct mq_consume *c)
 {
-	int rc = mq_wait_for(w, deadline_ns);
+	if (!c->armed)
+		return;
+	for (size_t i = 0; i < c->feeds_n; i++) {
+		if (c->feeds[i].armed)
+			c->engine->source_disarm(c->feeds[i].source);
+		c->feeds[i].armed = false;
+	}
+	mq_wait_release(&c->wait);
+	c->armed = false;
+}
+
+static int wait(struct mq_consume *c)
+{
+	int64_t deadline_ns = find_deadline(c);
+	if (c->armed_deadline_ns >= 0)
+		sooner(&deadline_ns, c->armed_deadline_ns);
+	int rc = mq_wait_for(&c->wait, deadline_ns);
 	if (rc < 0)
 		return mq_err_sys(c->err, rc, "cannot wait");
-	for (int i = 0; i < members; i++)
-		if (mq_wait_events(w, i))
+	for (int i = 0; i < c->armed_members; i++)
+		if (mq_wait_events(&c->wait, i))
 			mq_group_stir(c);
-	if (out >= 0 && (mq_wait_ready(w, out) & (POLLERR | POLLNVAL)))
+	if (c->armed_out >= 0 && (mq_wait_ready(&c->wait, c->armed_out) & (POLLERR | POLLNVAL)))
 		c->sink.gone = true;
 	c->pace_until_ns = 0;
 	return 0;
 }
 
-/* Rule 2. */
-static int sleep_until_more(struct mq_consume *c)
+/*
+ * Rule 2, at the price of a message: who woke up stays announced, hands out what came, looks again, and sleeps on.
+ * Only when more and more comes does it take its name off, for then writers ring in vain.
+ */
+static int turn(struct mq_consume *c)
 {
-	struct mq_wait w;
-	int64_t deadline_ns = -1;
-	int members, out;
-
-	mq_wait_init(&w);
-	int rc = arm(c, &w, &members, &out, &deadline_ns);
-	if (rc >= 0)
-		rc = step(c);
-	if (rc == 0 && !mq_stopping(c->mq) && !idle_too_long(c)) {
-		sooner(&deadline_ns, find_deadline(c));
-		rc = c->ended && (!c->handlers || mq_handlers_idle(c)) ? 0 : wait(c, &w, members, out, deadline_ns);
+	enum { BUSY = 4 };
+	int rc = step(c);
+	if (rc < 0)
+		return rc;
+	if (rc > 0) {
+		c->busy++;
+		if (c->handlers || c->busy > BUSY || c->takes_news)
+			disarm(c);
+		c->takes_news = false;
+		return 0;
 	}
-	disarm_feeds(c);
-	mq_wait_release(&w);
+	c->busy = 0;
+	if (c->armed && c->armed_reading != is_reading(c))
+		disarm(c);
+	if (!c->armed)
+		return arm(c);
+	if (mq_stopping(c->mq) || idle_too_long(c))
+		return 0;
+	rc = wait(c);
+	if (c->handlers) /* whom to wait for changes with each of them */
+		disarm(c);
 	return rc;
 }
 
 int mq_consume_run(struct mq_consume *c)
 {
-	for (;;) {
-		int rc = step(c);
-		if (rc < 0)
-			return rc;
-		if (c->ended && (!c->handlers || mq_handlers_idle(c)))
-			return 0;
-		if (rc > 0)
-			continue;
-		if (idle_too_long(c)) {
+	int rc = 0;
+	while (rc == 0 && !(c->ended && (!c->handlers || mq_handlers_idle(c)))) {
+		rc = turn(c);
+		if (rc == 0 && !c->ended && idle_too_long(c)) {
 			c->ended = true;
 			if (c->handlers)
 				mq_handlers_stop(c);
-			continue;
 		}
-		rc = sleep_until_more(c);
-		if (rc < 0)
-			return rc;
 	}
+	disarm(c);
+	return rc;
 }

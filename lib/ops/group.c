@@ -7,12 +7,6 @@
 #include "base/name.h"
 #include "ops/ops.h"
 
-int mq_group_list(struct mq *mq, int (*fn)(void *arg, const char *group), void *arg)
-{
-	int rc = mq_ops_begin(mq);
-	return rc < 0 ? rc : mq->store->engine->group_list(mq->store, fn, arg, &mq->err);
-}
-
 struct names { /* each ended by a NUL */
 	struct mq_buf buf;
 	struct mq_err *err;
@@ -23,6 +17,21 @@ static int keep_name(void *arg, const char *name)
 	struct names *names = arg;
 	int rc = mq_buf_add(&names->buf, name, strlen(name) + 1);
 	return rc < 0 ? mq_err_set(names->err, rc, "out of memory") : 0;
+}
+
+int mq_group_list(struct mq *mq, int (*fn)(void *arg, const char *group), void *arg)
+{
+	struct names groups = {MQ_BUF_INIT, &mq->err};
+	int rc = mq_ops_begin(mq);
+
+	if (rc == 0)
+		rc = mq->store->engine->group_list(mq->store, keep_name, &groups, &mq->err);
+	if (rc == 0)
+		rc = mq_ops_sort_names(&groups.buf, &mq->err);
+	for (size_t at = 0; at < groups.buf.len && rc == 0; at += strlen(groups.buf.p + at) + 1)
+		rc = fn(arg, groups.buf.p + at);
+	mq_buf_release(&groups.buf);
+	return rc;
 }
 
 /* --- showing -------------------------------------------------------------------------------- */
@@ -77,6 +86,8 @@ int mq_group_show(struct mq *mq, const char *group, const char *topic, int (*fn)
 		return show_topic(mq, group, topic, fn, arg);
 	if (rc == 0)
 		rc = mq->store->engine->group_topics(mq->store, group, keep_name, &topics, &mq->err);
+	if (rc == 0)
+		rc = mq_ops_sort_names(&topics.buf, &mq->err);
 	for (size_t at = 0; at < topics.buf.len && rc == 0; at += strlen(topics.buf.p + at) + 1)
 		rc = show_topic(mq, group, topics.buf.p + at, fn, arg);
 	mq_buf_release(&topics.buf);

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "ops/ops.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "sys/sys.h"
 
@@ -88,4 +91,45 @@ int mq_ops_place(struct mq *mq, const char *topic, uint32_t p, const char *text,
 		rc = mq_ops_point(mq, &point, source, ret_bounds, stored, ret);
 	e->source_close(source);
 	return rc;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+int mq_ops_sort_names(struct mq_buf *names, struct mq_err *err)
+{
+	struct mq_buf sorted = MQ_BUF_INIT;
+	const char **list;
+	size_t n = 0;
+	int rc = 0;
+
+	for (size_t at = 0; at < names->len; at++)
+		n += names->p[at] == 0;
+	list = malloc((n + 1) * sizeof *list);
+	if (!list)
+		return mq_err_set(err, -ENOMEM, "out of memory");
+	n = 0;
+	for (size_t at = 0; at < names->len; at += strlen(names->p + at) + 1)
+		list[n++] = names->p + at;
+	qsort(list, n, sizeof *list, by_name);
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = mq_buf_add(&sorted, list[i], strlen(list[i]) + 1);
+	free(list);
+	if (rc < 0) {
+		mq_buf_release(&sorted);
+		return mq_err_set(err, rc, "out of memory");
+	}
+	mq_buf_release(names);
+	*names = sorted;
+	return 0;
+}
+
+int mq_ops_output_failed(struct mq_err *err, int code)
+{
+	mq_err_sys(err, code, "cannot write the output");
+	if (err)
+		err->code = MQ_EBROKEN;
+	return MQ_EBROKEN;
 }

@@ -26,4 +26,10 @@ int mq_ops_settle_point(struct mq *mq, struct mq_point *point);
 int mq_ops_place(struct mq *mq, const char *topic, uint32_t p, const char *text, const uint64_t *stored, uint64_t *ret,
                  struct mq_bounds *ret_bounds);
 
+/* Names, each ended by a NUL, in the order of their bytes. */
+int mq_ops_sort_names(struct mq_buf *names, struct mq_err *err);
+
+/* The output could not be written: 74 whatever the reason, since trying again later helps no one. */
+int mq_ops_output_failed(struct mq_err *err, int code);
+
 #endif

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sys/stat.h>
 
+#include "ops/ops.h"
 #include "sys/sys.h"
 
 enum { PIPE_BYTES = 1 << 20 };
@@ -52,7 +53,7 @@ static int write_all(struct mq_sink *s, const char *p, size_t n, struct mq_err *
 			return -EPIPE;
 		}
 		if (k < 0)
-			return mq_err_sys(err, (int)k, "cannot write the output");
+			return mq_ops_output_failed(err, (int)k);
 		s->written += (uint64_t)k;
 		p += k;
 		n -= (size_t)k;

@@ -164,6 +164,8 @@ int mq_topic_list(struct mq *mq, int (*fn)(void *arg, const struct mq_topic_info
 	int rc = mq_ops_begin(mq);
 	if (rc == 0)
 		rc = mq->store->engine->topic_list(mq->store, keep_name, &names, &mq->err);
+	if (rc == 0)
+		rc = mq_ops_sort_names(&names.buf, &mq->err);
 	for (size_t at = 0; at < names.buf.len && rc == 0; at += strlen(names.buf.p + at) + 1) {
 		struct mq_topic_info info;
 		rc = mq_topic_show(mq, names.buf.p + at, &info);
