@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "log/internal.h"
+#include "log/start.h"
 #include "log/visible.h"
 #include "sys/sys.h"
 
@@ -207,6 +208,12 @@ static int survey_witnesses(struct recovery *r, struct mq_err *err)
 			r->offset_min = visible_offset;
 		r->max_time_us = t->max_time_us;
 	}
+	/* What lies below the log start was visible, whatever else is left of it. */
+	rc = mq_start_read(log->dir, log->opt.topic_id, &offset, err);
+	if (rc < 0)
+		return rc;
+	if (offset > r->offset_min)
+		r->offset_min = offset;
 	if (log->opt.witness) {
 		uint64_t committed = 0;
 
