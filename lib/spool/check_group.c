@@ -126,13 +126,23 @@ static bool offsets_whole(const struct mq_topic *t, uint64_t size)
 	return size >= least && (size % MQ_SLOT_BLOCK == 0 || (size > least && size % MQ_SLOT_BLOCK == MQ_SLOT_LEN));
 }
 
+/* The bell is made last, and its name alone need not last: without it nothing was promised but what is whole. */
+static int unfinished(struct place *g, const char *name, uint64_t size)
+{
+	return mq_check_tell(g->c, MQ_CHECK_CACHE, g->where, name, &(struct mq_check_place){.position = size},
+	                     mq_check_not(g->c, "the next member of the group makes it"), "it was not made to the end");
+}
+
 static int offsets(struct place *g, int fd, uint64_t size)
 {
+	struct mq_stat st;
 	int64_t only = g->c->opt->partition;
 	int rc = 0;
 
 	if (!offsets_whole(g->t, size))
-		rc = config(g, "offsets", size, 0, "it was cut short: places may be gone, and the group would begin anew");
+		rc = mq_sys->statat(g->dir, "bell", &st) == -ENOENT
+		         ? unfinished(g, "offsets", size)
+		         : config(g, "offsets", size, 0, "it was cut short: places may be gone, and the group would begin anew");
 	for (uint32_t p = 0; p < g->t->conf.partitions && rc == 0; p++)
 		if (only < 0 || only == p)
 			rc = slots_of(g, fd, p);
@@ -282,7 +292,7 @@ static int group_of(void *arg, const char *group)
 			if (!(g->seen & 1u << i))
 				rc = config(g, files[i], 0, 0, "it is missing");
 	if (rc == 0 && !(g->seen & 1u << BELL) && g->seen == (1u << LOCKS | 1u << OFFSETS | 1u << OWNERS))
-		rc = config(g, "bell", 0, 0, "it is missing");
+		rc = unfinished(g, "bell", 0);
 	(void)mq_sys->close(g->dir);
 	return rc;
 }

@@ -203,11 +203,15 @@ int mq_file_ensure(int dir, const char *name, unsigned mode, size_t allocate, st
 {
 	int rc, fd = mq_sys->openat(dir, name, O_RDWR | O_CREAT | O_EXCL, mode);
 
-	if (fd == -EEXIST)
+	bool made = fd >= 0;
+
+	if (fd == -EEXIST && allocate == 0)
 		return 0;
+	if (fd == -EEXIST) /* whoever made it may have died before it had its room */
+		fd = mq_sys->openat(dir, name, O_RDWR, 0);
 	if (fd < 0)
 		return mq_err_sys(err, fd, "cannot create %s", name);
-	rc = mq_sys->fchmod(fd, mode);
+	rc = made ? mq_sys->fchmod(fd, mode) : 0;
 	if (rc == 0 && allocate > 0)
 		rc = mq_sys->fallocate(fd, 0, allocate);
 	if (rc == 0)

@@ -24,7 +24,7 @@ int mq_dir_remove(int dir, const char *name, int depth, struct mq_err *err);
 int mq_file_read(int dir, const char *name, size_t max, struct mq_buf *ret, struct mq_err *err);
 /* Temporary name, write, fdatasync, rename, fsync of dir.  replace false: -EEXIST where it is there. */
 int mq_file_put(int dir, const char *name, unsigned mode, const void *bytes, size_t len, bool replace, struct mq_err *err);
-/* An empty file; 0 where it is there already. */
+/* An empty file with room for `allocate` bytes, synced but for its name; one that is there already gets the room. */
 int mq_file_ensure(int dir, const char *name, unsigned mode, size_t allocate, struct mq_err *err);
 
 /* 16 hex digits that nobody else draws: for temporary names. */
