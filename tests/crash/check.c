@@ -12,6 +12,7 @@
 #include "check_parts.h"
 #include "log/visible.h"
 #include "payload.h"
+#include "spool/check.h"
 
 enum { OWN_SERIAL = 90000000, NAMES_MAX = 4096 };
 
@@ -66,16 +67,30 @@ static bool told_lost(const struct reading *r, uint64_t offset)
 	return false;
 }
 
-/* Does anything but the bytes themselves say that they were acknowledged?  Where `state` is gone only commits do. */
-static bool witnessed(const struct checking *k, const struct story *y, uint64_t offset)
+/* Is nothing left of what `state` witnessed? */
+static bool forgotten(const struct checking *k, const struct story *y)
 {
-	bool forgotten = k->s->stateless, committed = false;
+	bool yes = k->s->stateless;
+
+	for (const struct fact *f = NULL; (f = fact_next(k->s, y, f));)
+		yes |= f->kind == FACT_FORGET;
+	return yes;
+}
+
+/* Does anything but the bytes themselves say that they were acknowledged?  Where `state` is gone commits do, and
+ * batches that came later. */
+static bool witnessed(const struct checking *k, const struct story *y, uint64_t offset, size_t acknowledged)
+{
+	bool told = false;
 
 	for (const struct fact *f = NULL; (f = fact_next(k->s, y, f));) {
-		forgotten |= f->kind == FACT_FORGET;
-		committed |= f->kind == FACT_COMMIT && f->offset > offset;
+		bool is_record = f->kind == FACT_DURABLE || f->kind == FACT_WRITTEN || f->kind == FACT_SAW;
+		const struct fact_record *r = is_record ? facts_at(k->s->facts, y->name, 0, f->offset, f->at) : NULL;
+
+		told |= f->kind == FACT_COMMIT && f->offset > offset;
+		told |= r && r->tried_at > acknowledged;
 	}
-	return !forgotten || committed;
+	return told || !forgotten(k, y);
 }
 
 static int expect_record(struct checking *k, const struct story *y, const struct reading *r, const struct fact *f,
@@ -86,7 +101,7 @@ static int expect_record(struct checking *k, const struct story *y, const struct
 
 	if (offset < r->log_start)
 		return 0;
-	if (k->s->rotten && ((!got && told_lost(r, offset)) || !witnessed(k, y, offset)))
+	if (k->s->rotten && ((!got && told_lost(r, offset)) || !witnessed(k, y, offset, f->at)))
 		return 0;
 	if (!got)
 		return wrong(k, "%s: %s: the record at %llu was acknowledged and is not there", y->name, when, (unsigned long long)offset);
@@ -253,9 +268,10 @@ static int recover_twice(struct checking *k, const struct story *y, struct mq_to
 
 	world_read_only(true);
 	rc = take_reading(k, y, t, &before, "before recovery");
-	/* Of a tail that went back while the boot goes on, and of what only commits witness, a reader cannot know. */
+	/* Of a tail that went back while the boot goes on a reader cannot know, and where a sector is bad it shows what
+	 * verifies in a row, unless a mark in `state` leads it further. */
 	if (rc == 0)
-		rc = k->s->kind == WORLD_REMOUNT || k->s->stateless ? expect_no_damage(k, y, &before, "before recovery")
+		rc = k->s->kind == WORLD_REMOUNT || (k->s->rotten && forgotten(k, y)) ? expect_no_damage(k, y, &before, "before recovery")
 		                                 : expect_records(k, y, &before, "before recovery");
 	if (rc == 0 && world_refused())
 		rc = wrong(k, "%s: a reader tried to change the disk", y->name);
@@ -349,7 +365,7 @@ static uint64_t promised_end(struct checking *k, const struct story *y)
 			to = f->offset + 1;
 		else if (f->kind == FACT_COMMIT)
 			to = f->offset;
-		if (s->rotten && to > 0 && f->kind != FACT_COMMIT && !witnessed(k, y, to - 1))
+		if (s->rotten && to > 0 && f->kind != FACT_COMMIT && !witnessed(k, y, to - 1, f->at))
 			to = 0; /* the last batch, and nothing left that tells of it */
 		end = to > end ? to : end;
 	}
@@ -392,6 +408,44 @@ static int check_log(struct checking *k, const struct story *y, struct mq_topic 
 	if (rc == 0)
 		rc = publish_one_more(k, y, t, &now, visible);
 	reading_free(&now);
+	return rc;
+}
+
+/* ---- the check ------------------------------------------------------------------------------------- */
+
+static int take_finding(void *arg, const struct mq_check_finding *f)
+{
+	struct checking *k = arg;
+
+	if (f->kind != MQ_CHECK_DAMAGE)
+		return 0;
+	/* A torn batch whose header came first looks like one whose body was damaged: told so until a writer came by. */
+	if (!k->recovered && strcmp(f->text, "the body of a batch does not verify") == 0)
+		return 0;
+	return wrong(k, "mq-check finds damage in %s at %llu: %s", f->what, (unsigned long long)f->position, f->text);
+}
+
+/* It finds no damage where there is none, and changes nothing. */
+static int check_finds_nothing(struct checking *k, const char *when)
+{
+	struct mq_check_options opt = {.partition = -1, .found = take_finding, .arg = k};
+	struct mq_check_sums sums;
+	struct mq_err err = MQ_ERR_INIT;
+	int rc;
+
+	for (size_t i = 0, n = facts_known(k->s->facts, k->s->cut); i < n; i++)
+		if (k->s->facts->f[i].kind == FACT_HARM)
+			return 0;
+	if (k->s->rotten)
+		return 0;
+	k->why[0] = 0;
+	world_read_only(true);
+	rc = mq_spool_check(k->spool, &opt, &sums, &err);
+	if (rc == 0 && world_refused())
+		rc = wrong(k, "%s: mq-check tried to change the disk", when);
+	world_read_only(false);
+	if (rc < 0 && !k->why[0])
+		return wrong(k, "%s: mq-check fails: %s", when, err.text);
 	return rc;
 }
 
@@ -476,7 +530,12 @@ int check_state(const struct state *s, char *why, size_t len)
 	rc = mq_spool_open(&spool, path, !promised, &err);
 	if (rc < 0)
 		return wrong(&k, "the spool cannot be opened: %s", err.text);
-	rc = check_topics(&k);
+	rc = check_finds_nothing(&k, "before recovery");
+	if (rc == 0)
+		rc = check_topics(&k);
+	k.recovered = true;
+	if (rc == 0)
+		rc = check_finds_nothing(&k, "after recovery");
 	mq_spool_release(&spool);
 	return rc;
 }

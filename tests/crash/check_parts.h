@@ -11,6 +11,7 @@ struct checking {
 	const struct state *s;
 	struct mq_spool *spool;
 	struct mq_topic topic;
+	bool recovered;
 	char *why;
 	size_t len;
 };

@@ -150,6 +150,22 @@ static ssize_t above_pwritev(int fd, const struct iovec *iov, int n, uint64_t at
 	return done;
 }
 
+static int above_mkdirat(int dir, const char *name, unsigned mode)
+{
+	int rc = recording->mkdirat(dir, name, mode);
+
+	perhaps_die("mkdirat", !upset.die_path || strstr(name, upset.die_path));
+	return rc;
+}
+
+static int above_openat(int dir, const char *name, int flags, unsigned mode)
+{
+	int fd = recording->openat(dir, name, flags, mode);
+
+	perhaps_die("openat", fd >= 0 && (!upset.die_path || strstr(name, upset.die_path)));
+	return fd;
+}
+
 static void install(const char *dir, const char *trace)
 {
 	int fd = open(trace, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
@@ -167,6 +183,8 @@ static void install(const char *dir, const char *trace)
 	above = *recording;
 	above.fdatasync = above_fdatasync;
 	above.renameat = above_renameat;
+	above.mkdirat = above_mkdirat;
+	above.openat = above_openat;
 	above.pwrite = above_pwrite;
 	above.pwritev = above_pwritev;
 	mq_sys = &above;

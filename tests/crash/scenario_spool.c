@@ -94,6 +94,38 @@ static void a_commit_outlives_its_records(void)
 	pub_close(&a);
 }
 
+static void take_and_die(void)
+{
+	take("g");
+}
+
+/* Somebody dies while the group comes into being; another goes on from there. */
+static void half_a_group(const char *call, const char *path)
+{
+	upset.die_after = call;
+	upset.die_path = path;
+	upset.die_nth = 1;
+	in_child(take_and_die);
+	upset.die_after = NULL;
+	take("g");
+	commit(2);
+	sync_commits();
+	leave();
+	pub_close(&a);
+}
+
+static void a_group_is_half_made(void)
+{
+	begin();
+	half_a_group("mkdirat", "topics");
+}
+
+static void a_group_lacks_only_its_bell(void)
+{
+	begin();
+	half_a_group("openat", "owners");
+}
+
 static void acknowledge(const uint64_t *offsets, size_t n)
 {
 	struct mq_err err = MQ_ERR_INIT;
@@ -202,6 +234,19 @@ static void the_log_start_moves(void)
 	pub_close(&a);
 }
 
+/* What is purged was written and visible, and need not be durable. */
+static void the_log_start_passes_unsynced_records(void)
+{
+	begin();
+	pub_written(&a, 3, 50);
+	purge(7);
+	pub_written(&a, 1, 50);
+	purge(8);
+	pub_durable(&a, 2, 50);
+	look(&a);
+	pub_close(&a);
+}
+
 static void remove_topic(const char *name)
 {
 	struct mq_err err = MQ_ERR_INIT;
@@ -278,10 +323,13 @@ static void blocks_with_a_past(void)
 
 const struct scenario scenarios_spool[] = {
     {"a-group-commits", a_group_commits},
+    {"a-group-is-half-made", a_group_is_half_made},
+    {"a-group-lacks-only-its-bell", a_group_lacks_only_its_bell},
     {"a-commit-outlives-its-records", a_commit_outlives_its_records},
     {"strangers-acknowledge", strangers_acknowledge},
     {"a-named-producer", a_named_producer},
     {"the-log-start-moves", the_log_start_moves},
+    {"the-log-start-passes-unsynced-records", the_log_start_passes_unsynced_records},
     {"topics-come-and-go", topics_come_and_go},
     {"settings-change", settings_change},
     {"blocks-with-a-past", blocks_with_a_past},

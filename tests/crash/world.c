@@ -68,8 +68,10 @@ static int refuse(void)
 
 static int world_openat(int dir, const char *name, int flags, unsigned mode)
 {
-	if (read_only && (flags & (O_CREAT | O_WRONLY | O_RDWR)))
+	if (read_only && (flags & O_CREAT))
 		return refuse();
+	if (read_only && (flags & (O_WRONLY | O_RDWR)))
+		return -EROFS; /* asking is no crime */
 	return mq_sys_real.openat(dir, name, flags, mode);
 }
 
