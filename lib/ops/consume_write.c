@@ -85,6 +85,21 @@ static int write_position(struct mq_consume *c, const struct mq_feed *f, const s
 	return rc < 0 ? rc : write_line(c, f, r, out);
 }
 
+/* On a terminal the bytes of a frame are shown, not sent: its first line tells their lengths. */
+static int write_frame(struct mq_consume *c, const struct mq_rec *r, struct mq_buf *out)
+{
+	size_t before = out->len, line;
+	int rc = mq_frame_write(out, r);
+
+	if (rc < 0 || !c->req->visible_control)
+		return rc;
+	line = before + mq_lines_skip(out->p + before, out->len - before, 1);
+	mq_buf_clear(&c->spare);
+	rc = mq_form_visible(&c->spare, out->p + line, out->len - line);
+	out->len = line;
+	return rc < 0 ? rc : mq_buf_add(out, c->spare.p, c->spare.len);
+}
+
 int mq_write_record(struct mq_consume *c, const struct mq_feed *f, const struct mq_rec *r, struct mq_buf *out)
 {
 	struct mq_form_place place = {f->topic, f->partition};
@@ -93,7 +108,7 @@ int mq_write_record(struct mq_consume *c, const struct mq_feed *f, const struct 
 
 	switch (c->req->form) {
 	case MQ_OUT_JSON: rc = mq_form_json(out, &place, r); break;
-	case MQ_OUT_FRAMES: rc = mq_frame_write(out, r); break;
+	case MQ_OUT_FRAMES: rc = write_frame(c, r, out); break;
 	case MQ_OUT_FORMAT: rc = mq_form_format(out, &c->spare, &place, r, c->req->visible_control); break;
 	case MQ_OUT_POSITIONS: rc = write_position(c, f, r, out); break;
 	default: rc = write_line(c, f, r, out);
