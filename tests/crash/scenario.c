@@ -192,7 +192,7 @@ static void install(const char *dir, const char *trace)
 
 void in_child(void (*run)(void))
 {
-	int status;
+	int status = 0;
 	pid_t pid = fork();
 
 	if (pid == 0) {

@@ -92,16 +92,33 @@ def torn_tail(rng):
 seen_torn = set()
 
 
+def file_of_records(number):
+    """Large records ready to be read at once, so that a kill often meets the write of a batch."""
+    path = os.path.join(DIR, f"input.{number}")
+    names = []
+    with open(path, "wb") as f:
+        for i in range(6):
+            name = f"f{number}-{i}"
+            body = payload(name, 1048576 - 97 * i)
+            names.append((name, len(body)))
+            f.write(body + b"\n")
+    return path, names
+
+
 def publisher(number):
     rng = random.Random(SEED * 1000 + number)
     n = 0
+    path, in_file = file_of_records(number)
     while take_kill():
-        level = rng.choice(["durable", "durable", "written"])
+        from_file = rng.random() < 0.6
+        level = "written" if from_file else rng.choice(["durable", "durable", "written"])
         p = subprocess.Popen(["mq-publish", "--confirm", "--ack", level, "-p", str(rng.randrange(PARTITIONS)), "T"], env=ENV,
-                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                             stdin=open(path, "rb") if from_file else subprocess.PIPE, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE)
         with lock:
             counts["publishers"] += 1
-        sent = []
+            run_no = counts["publishers"]
+        sent = list(in_file) if from_file else []
 
         def feed():
             nonlocal n
@@ -116,9 +133,11 @@ def publisher(number):
             except (BrokenPipeError, OSError, ValueError):
                 pass
 
-        feeder = threading.Thread(target=feed, daemon=True)
-        feeder.start()
-        timer = threading.Timer(rng.uniform(0.002, 0.06), lambda: p.send_signal(signal.SIGKILL))
+        if not from_file:
+            feeder = threading.Thread(target=feed, daemon=True)
+            feeder.start()
+        timer = threading.Timer(rng.uniform(0.001, 0.012) if from_file else rng.uniform(0.002, 0.06),
+                                lambda: p.send_signal(signal.SIGKILL))
         timer.start()
         got = 0
         for line in p.stdout:
@@ -130,18 +149,20 @@ def publisher(number):
             name, length = sent[got]
             got += 1
             with lock:
-                confirmed[name] = (int(m[1]), int(m[2]), length, level)
+                confirmed[run_no, name] = (int(m[1]), int(m[2]), length, level)
         status = p.wait()
         timer.cancel()
         if status not in (-9, 0):
             problems.append(f"publisher {number}: status {status}: {p.stderr.read().decode(errors='replace')}")
-        feeder.join(5)
+        torn_tail(rng)
+        if not from_file:
+            feeder.join(5)
         for f in (p.stdin, p.stdout, p.stderr):
             try:
-                f.close()
+                if f:
+                    f.close()
             except OSError:
                 pass
-        torn_tail(rng)
 
 
 HANDLER = """#!/bin/sh
@@ -205,7 +226,7 @@ def main():
     r, seen = read_all()
     result(r.returncode == 0, "everything is read without damage", r.stderr)
     lost = []
-    for name, (p, o, length, level) in confirmed.items():
+    for (_, name), (p, o, length, level) in confirmed.items():
         got = seen.get((p, o))
         if got is None or got[0] != name or got[1] != length or got[2] != payload(name, length).decode():
             lost.append(f"{name} ({level}, {length} bytes) confirmed at {p}:{o}: {got[:2] if got else None}")
