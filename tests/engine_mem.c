@@ -265,7 +265,8 @@ static int store_arm(struct mq_store *store, struct mq_wait *w, struct mq_err *e
 	return slot < 0 ? mq_err_sys(err, slot, "cannot watch") : 0;
 }
 
-__attribute__((constructor)) static void register_engine(void)
+void mem_engine_register(void);
+__attribute__((constructor)) void mem_engine_register(void)
 {
 	engine = mem_groups;
 	engine.scheme = "mem";
