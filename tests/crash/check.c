@@ -93,6 +93,18 @@ static bool witnessed(const struct checking *k, const struct story *y, uint64_t 
 	return told || !forgotten(k, y);
 }
 
+/* A bad sector costs the batch that it lies in, and no other. */
+static int expect_one_batch(struct checking *k, const struct story *y, const struct fact_record *lost, const char *when)
+{
+	if (!lost)
+		return 0;
+	if (k->lost_batch != UINT64_MAX && k->lost_batch != lost->batch_first)
+		return wrong(k, "%s: %s: one bad sector costs the batches at %llu and at %llu", y->name, when,
+		             (unsigned long long)k->lost_batch, (unsigned long long)lost->batch_first);
+	k->lost_batch = lost->batch_first;
+	return 0;
+}
+
 static int expect_record(struct checking *k, const struct story *y, const struct reading *r, const struct fact *f,
                          uint64_t offset, const char *when)
 {
@@ -101,8 +113,10 @@ static int expect_record(struct checking *k, const struct story *y, const struct
 
 	if (offset < r->log_start)
 		return 0;
-	if (k->s->rotten && ((!got && told_lost(r, offset)) || !witnessed(k, y, offset, f->at)))
+	if (k->s->rotten && !witnessed(k, y, offset, f->at))
 		return 0;
+	if (k->s->rotten && !got && told_lost(r, offset))
+		return expect_one_batch(k, y, want, when);
 	if (!got)
 		return wrong(k, "%s: %s: the record at %llu was acknowledged and is not there", y->name, when, (unsigned long long)offset);
 	if (want && want->serial != got->serial)
@@ -133,6 +147,7 @@ static int expect_no_damage(struct checking *k, const struct story *y, const str
 
 static int expect_records(struct checking *k, const struct story *y, const struct reading *r, const char *when)
 {
+	k->lost_batch = UINT64_MAX;
 	for (const struct fact *f = NULL; (f = fact_next(k->s, y, f));) {
 		bool counts = f->kind == FACT_DURABLE || f->kind == FACT_SAW || (f->kind == FACT_WRITTEN && k->s->kind == WORLD_KILL);
 

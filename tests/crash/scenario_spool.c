@@ -79,6 +79,24 @@ static void a_group_commits(void)
 	pub_close(&a);
 }
 
+/* Two batches of one sync: neither says that the first was durable, the commit of both does. */
+static void a_commit_is_a_witness(void)
+{
+	const struct batch_shape shape = {1, 600, MQ_ACK_DURABLE, false};
+	struct mq_log_ticket first, second;
+
+	begin();
+	first = pub_append(&a, shape);
+	second = pub_append(&a, shape);
+	pub_wait(&a, &second, MQ_ACK_DURABLE);
+	pub_wait(&a, &first, MQ_ACK_DURABLE);
+	take("g");
+	commit(6);
+	sync_commits();
+	leave();
+	pub_close(&a);
+}
+
 /* Read, committed and synced, and lost with the power: the offsets are not given out again. */
 static void a_commit_outlives_its_records(void)
 {
@@ -323,6 +341,7 @@ static void blocks_with_a_past(void)
 
 const struct scenario scenarios_spool[] = {
     {"a-group-commits", a_group_commits},
+    {"a-commit-is-a-witness", a_commit_is_a_witness},
     {"a-group-is-half-made", a_group_is_half_made},
     {"a-group-lacks-only-its-bell", a_group_lacks_only_its_bell},
     {"a-commit-outlives-its-records", a_commit_outlives_its_records},
