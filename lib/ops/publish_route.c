@@ -124,12 +124,14 @@ int mq_publish_flush(struct mq_publish *pub)
 static int gather(struct mq_publish *pub, struct mq_out *out, const struct mq_rec *r)
 {
 	struct mq_records *b = &out->records;
+	struct mq_rec numbered = *r;
 	uint64_t before = b->count ? b->body_bytes : 0;
 	int rc;
 
 	if (pub->req->producer && b->count == 0)
 		b->columns |= MQ_COL_SEQUENCES;
-	rc = mq_records_add(b, r);
+	numbered.sequence = pub->sequence;
+	rc = mq_records_add(b, pub->req->producer ? &numbered : r);
 	if (rc == MQ_EINPUT && b->count) { /* no room beside the others */
 		rc = send_builder(pub, out);
 		if (rc == 0)
@@ -220,6 +222,7 @@ static int send_lines(struct mq_publish *pub, struct mq_out *out, const char *li
 {
 	int64_t now_us = mq_sys->clock_ns(MQ_CLOCK_REAL) / 1000;
 	int rc = mq_publish_note_run(pub, out, count);
+	pub->record_no += count;
 	pub->sequence += count;
 	if (rc == 0)
 		rc = mq_publish_send(pub, out, MQ_BATCH_LINES, lines, (uint32_t)len, (uint32_t)count, now_us, now_us,
@@ -233,6 +236,7 @@ static int pass_held(struct mq_publish *pub, struct mq_out *out, const char **li
 	while (*count && pub->sequence < out->held) {
 		const char *end = memchr(*lines, '\n', *len);
 		struct mq_rec r = {.payload = *lines, .payload_len = (uint32_t)(end - *lines)};
+		pub->record_no++;
 		pub->sequence++;
 		int rc = mq_publish_is_held(pub, out, &r);
 		if (rc < 0)
@@ -271,7 +275,7 @@ int mq_publish_plain_lines(struct mq_publish *pub, const char *lines, size_t len
 			return rc;
 		if (n < count)
 			bytes = mq_lines_skip(lines, len, n);
-		pub->record_no += n;
+		pub->record_no += pub->req->dry_run ? n : 0;
 		rc = pub->req->dry_run ? count_only(pub, n, bytes - n) : route_lines(pub, lines, bytes, n);
 		lines += bytes;
 		len -= bytes;

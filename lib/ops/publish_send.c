@@ -57,13 +57,14 @@ static int append_when_space(struct mq_publish *pub, struct mq_out *out, const s
 		                                         out->partition);
 	if (timeout_ns >= 0)
 		deadline_ns = mq_sys->clock_ns(MQ_CLOCK_MONOTONIC) + timeout_ns;
-	while (is_full(rc)) {
+	do {
 		rc = mq_publish_settle(pub);
 		if (rc == 0)
 			rc = wait_for_space(pub, out, deadline_ns);
-		if (rc == 0)
-			rc = pub->engine->append(out->appender, b, body, ret, pub->err);
-	}
+		if (rc < 0)
+			return rc;
+		rc = pub->engine->append(out->appender, b, body, ret, pub->err);
+	} while (is_full(rc));
 	return rc;
 }
 

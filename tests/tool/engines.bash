@@ -10,6 +10,7 @@ setup() {
 	: "${MQ_SRC:=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)}"
 	: "${MQ_BUILD:=$MQ_SRC/build-gcc}"
 	cd "$BATS_TEST_TMPDIR"
+	shopt -s lastpipe # so that `… | fails` may set said
 	mem=test-$$-$RANDOM
 }
 
