@@ -1,0 +1,292 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What the check says of a spool, and what it mends.  Driven through the helper of tests/crash/flips.t, which makes a small
+# spool (orders with three partitions, packed, wide, the group billing) and prints findings, a line each:
+#   KIND POSITION LENGTH FROM TO mended|- FILE: TEXT
+bats_require_minimum_version 1.5.0
+
+setup() {
+	: "${MQ_BUILD:=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)}"
+	flips=$MQ_BUILD/tests/crash/flips
+	spool=$BATS_TEST_TMPDIR/spool
+	"$flips" make "$spool"
+}
+
+check() { "$flips" check "$spool" "$@"; }
+
+# Nothing but the sums.
+clean() {
+	run -0 check "$@"
+	[ "${#lines[@]}" -eq 1 ] || { echo "$output"; return 1; }
+}
+
+# One finding, which looks like the pattern, and the sums.
+says() {
+	run -0 check "${@:2}"
+	[ "${#lines[@]}" -eq 2 ] || { echo "$output"; return 1; }
+	[[ "${lines[0]}" =~ $1 ]] || { echo "$output"; return 1; }
+}
+
+# The segment of orders:0 of that place in the list (0: the oldest).
+segment() {
+	local all=("$spool"/topics/orders/0/*.seg)
+	echo "${all[$1]}"
+}
+
+put() { # FILE POSITION BYTES
+	printf "$3" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+# state is made a new file, as after a reboot: its tail is of another one.
+reboot() {
+	cp "$spool/topics/orders/$1/state" "$BATS_TEST_TMPDIR/state"
+	rm "$spool/topics/orders/$1/state"
+	cp "$BATS_TEST_TMPDIR/state" "$spool/topics/orders/$1/state"
+}
+
+@test "a sound spool has no finding, and each record is counted" {
+	clean
+	[[ "$output" == "sums topics=3 partitions=5 segments=9 batches=81 records=379 bytes="* ]]
+}
+
+@test "one topic, one partition is checked alone" {
+	put "$(segment 0)" 700 XXX
+	clean packed
+	clean orders 1
+	says '^damage ' orders 0
+	run -1 check nothing
+	[[ "$output" == "failed 66 "* ]]
+	run -1 check orders 3
+	[[ "$output" == "failed 66 topic orders has no partition 3"* ]]
+}
+
+@test "the check changes nothing, and needs no permission to write" {
+	find "$spool" -type f -exec sha256sum {} + | sort >"$BATS_TEST_TMPDIR/before"
+	chmod -R a-w "$spool"
+	clean
+	chmod -R u+w "$spool"
+	find "$spool" -type f -exec sha256sum {} + | sort | cmp - "$BATS_TEST_TMPDIR/before"
+}
+
+@test "a body that does not verify is damage, with its place and offsets" {
+	put "$(segment 0)" 840 X
+	says '^damage 696 240 1 3 - topics/orders/0/0+\.[0-9a-f]{8}\.seg: the body of a batch does not verify$'
+}
+
+@test "a batch header that does not verify is damage up to the next that does" {
+	put "$(segment 0)" 720 XXXX
+	says '^damage 696 240 1 3 - .*: no batch verifies here$'
+}
+
+@test "a segment header that does not verify hides no other damage" {
+	put "$(segment 0)" 100 XX
+	says '^damage 0 512 0 0 - .*: the segment.s header does not verify$'
+	put "$(segment 0)" 840 X
+	run -0 check
+	[ "${#lines[@]}" -eq 3 ]
+	[[ "$output" == *"damage 696 240 1 3 "* ]]
+}
+
+@test "a segment that is gone is damage, with the offsets that went with it" {
+	rm "$(segment 0)"
+	run -0 check
+	[[ "${lines[0]}" =~ ^"dead 0 0 0 0 - topics/orders/0/"0*\..*"idx: the index of a segment that is not there" ]]
+	[[ "${lines[1]}" =~ ^"damage 0 0 0 31 - ".*"its predecessor is missing" ]]
+}
+
+@test "a file that ends before its segment does is damage" {
+	truncate -s 3000 "$(segment 0)"
+	run -0 check
+	[[ "$output" == *"damage 3000 920 "*"the file ends before the segment does"* ]]
+}
+
+@test "the last durable batch, flipped, is damage and not the end: with state, and after a reboot" {
+	size=$(stat -c %s "$(segment 1)")
+	put "$(segment 1)" $((size - 5)) XX
+	says '^damage .* the body of a batch does not verify$'
+	reboot 0
+	says '^damage .* the body of a batch does not verify$'
+}
+
+@test "bytes behind the tail are torn, and nobody's while a publisher is at work" {
+	seg=$(segment 1)
+	printf 'mqB\1half a batch' >>"$seg"
+	says '^torn 4000 16 0 0 - .*: bytes of a publisher that died, promised to nobody$'
+	python3 - "$spool/topics/orders/0/lock" <<-'END' &
+		import fcntl, struct, sys, time
+		lock = open(sys.argv[1], 'r+')
+		fcntl.fcntl(lock, 37, struct.pack('hhqqi4x', fcntl.F_WRLCK, 0, 0, 1, 0))  # F_OFD_SETLK
+		open(sys.argv[1] + '.held', 'w')
+		time.sleep(60)
+	END
+	holder=$!
+	until [ -e "$spool/topics/orders/0/lock.held" ]; do sleep 0.01; done
+	rm "$spool/topics/orders/0/lock.held"
+	clean
+	kill "$holder"
+}
+
+@test "after a reboot a torn end is torn, and --mend lets the log step past it" {
+	seg=$(segment 1)
+	printf 'mqB\1half a batch' >>"$seg"
+	reboot 0
+	says '^torn 4000 16 0 0 - .*: an end that nobody was promised; the next publisher passes it$'
+	says '^torn 4000 16 .*; would be mended$' dry
+	says '^torn 4000 16 0 0 mended ' mend
+	says '^dead 4000 16 0 0 - .*: bytes behind the segment.s end$'
+}
+
+@test "an index that is bad, short, long or gone is a cache, and is made anew" {
+	idx=$(echo "$spool"/topics/wide/0/*.idx)
+	cp "$idx" "$BATS_TEST_TMPDIR/idx"
+	entries=$(($(stat -c %s "$idx") / 32))
+	[ "$entries" -ge 3 ]
+	put "$idx" 40 X
+	says '^cache 32 32 0 0 - .*\.idx: an entry does not verify$'
+	says ' mended ' mend
+	cmp "$idx" "$BATS_TEST_TMPDIR/idx"
+	truncate -s 32 "$idx"
+	says 'it has no entry for the batch at [0-9]+$'
+	says ' mended ' mend
+	cmp "$idx" "$BATS_TEST_TMPDIR/idx"
+	rm "$idx"
+	says '\.idx: it is missing$'
+	says ' mended ' mend
+	cmp "$idx" "$BATS_TEST_TMPDIR/idx"
+	idx=$(echo "$spool"/topics/orders/0/00000000000000000000*.idx)
+	cat "$idx" "$idx" >"$BATS_TEST_TMPDIR/twice"
+	cp "$BATS_TEST_TMPDIR/twice" "$idx"
+	says '^cache 32 32 0 0 - .*\.idx: an entry does not verify$'
+	says ' mended ' mend
+	clean
+}
+
+@test "a state that does not hold is made anew from a sound log" {
+	state=$spool/topics/orders/0/state
+	put "$state" 8292 X
+	says '^cache 8192 256 0 0 - topics/orders/0/state: a slot of the tail does not verify$'
+	says '; would be mended$' dry
+	says ' mended ' mend
+	clean
+	rm "$state"
+	says '^cache 0 0 0 0 - topics/orders/0/state: it is missing$'
+	says ' mended ' mend
+	clean
+}
+
+@test "the state of a damaged log is left as it is: it is a witness" {
+	put "$spool/topics/orders/0/state" 8292 X
+	put "$(segment 0)" 700 X
+	sum=$(sha256sum <"$spool/topics/orders/0/state")
+	run -0 check mend
+	[[ "$output" == *"cache 8192 256 0 0 - "*"not mended: the log is damaged, and this is a witness of what it held"* ]]
+	[[ "$output" == *"damage 696 "*"not mended: segments are never touched"* ]]
+	[ "$sum" = "$(sha256sum <"$spool/topics/orders/0/state")" ]
+}
+
+@test "a bad producers file is thrown away" {
+	put "$spool/topics/orders/1/producers" 50 XX
+	says '^cache 0 68 0 0 - topics/orders/1/producers: it does not verify$'
+	says ' mended ' mend
+	[ ! -e "$spool/topics/orders/1/producers" ]
+	clean
+}
+
+@test "temporary files that are left are told and removed; strangers are told" {
+	touch "$spool/topics/orders/0/.00000000000000000063.01234567.tmp"
+	says '^dead 0 0 0 0 - .*\.tmp: a temporary file whose maker was killed$'
+	says ' mended ' mend
+	mkdir "$spool/topics/.new-0123456789abcdef"
+	clean # somebody may be making it
+	touch -d '2 minutes ago' "$spool/topics/.new-0123456789abcdef"
+	says '^dead .*: a temporary directory whose maker was killed$'
+	says ' mended ' mend
+	clean
+	echo hello >"$spool/topics/orders/0/notes.txt"
+	says '^dead 0 0 0 0 - topics/orders/0/notes.txt: no file of the format has this name$'
+	says '; not mended: mq did not make it: remove it by hand$' mend
+	[ -e "$spool/topics/orders/0/notes.txt" ]
+}
+
+@test "a place of a group that does not verify, is cut off, or lies behind the end, is loud" {
+	offsets=$spool/groups/billing/topics/orders/offsets
+	cp "$offsets" "$BATS_TEST_TMPDIR/offsets"
+	put "$offsets" 40 X
+	put "$offsets" 4136 X
+	run -0 check
+	[[ "${lines[0]}" == "config 0 256 0 0 - groups/billing/topics/orders/offsets: no slot of a place verifies" ]]
+	[[ "${lines[1]}" == "config 4096 256 "*"no slot of a place verifies" ]]
+	run -0 check mend
+	[[ "$output" == *"not mended: nobody can know what it said; mq-group seek sets a place by hand"* ]]
+	cp "$BATS_TEST_TMPDIR/offsets" "$offsets"
+	truncate -s 20000 "$offsets"
+	run -0 check
+	[[ "$output" == *"config 20000 0 0 0 - "*"it was cut short: places may be gone, and the group would begin anew"* ]]
+	cp "$BATS_TEST_TMPDIR/offsets" "$offsets"
+	python3 -B - "$offsets" "${MQ_SRC:-$BATS_TEST_DIRNAME/../..}/tests" <<-'END'
+		import struct, sys
+		sys.path.insert(0, sys.argv[2])
+		from reader import crc32c
+		with open(sys.argv[1], 'r+b') as f:
+		    s = bytearray(f.read(256))
+		    s[:8], s[32:40] = struct.pack('<Q', 99), struct.pack('<Q', 1000)
+		    s[8:12] = struct.pack('<I', crc32c(bytes(s[:8]), struct.pack('<I', 0), bytes(s[12:])))
+		    f.seek(0)
+		    f.write(s)
+	END
+	says '^config 0 256 63 1000 - .*: the group has committed 1000 of partition 0, whose log ends at 63$'
+}
+
+@test "segments of another partition are damage" {
+	rm -r "$spool/topics/orders/2"
+	cp -a "$spool/topics/orders/0" "$spool/topics/orders/2"
+	run -0 check orders 2
+	[[ "$output" == *"the segment is another partition's"* ]]
+}
+
+@test "a slot may be lost where the other one holds, and that is told" {
+	# partition 2 has committed three times: both slots are written
+	put "$spool/groups/billing/topics/orders/offsets" $((2 * 8192 + 40)) X
+	says '^config 16384 256 .*: a slot of a place does not verify; the other one counts, and may be older$'
+}
+
+@test "half an acknowledgement is torn, a bad one is told" {
+	printf 1234567890 >>"$spool/groups/billing/topics/orders/acked.0"
+	says '^torn 72 10 .*: half an acknowledgement, promised to nobody$'
+	put "$spool/groups/billing/topics/orders/acked.0" 30 X
+	run -0 check
+	[[ "${lines[*]}" == *"config 24 24 "*": an acknowledgement does not verify"* ]]
+}
+
+@test "a member that died is told and forgotten" {
+	: >"$spool/groups/billing/members/0123456789abcdef"
+	says '^dead .*: the file of a member that died$'
+	says ' mended ' mend
+	clean
+}
+
+@test "a configuration that does not hold, or holds what nobody knows" {
+	conf=$spool/topics/orders/topic.conf
+	cp "$conf" "$BATS_TEST_TMPDIR/conf"
+	sed -i 's/segment.bytes=4096/segment.bytes=8192/' "$conf"
+	says '^cache .* it is not as mq wrote it: edited by hand, or damaged; look at its lines$'
+	says ' mended ' mend
+	clean
+	grep -q segment.bytes=8192 "$conf"
+	sed -i 's/segment.bytes/segment.bites/' "$conf"
+	run -0 check
+	[[ "$output" == *"config 0 0 0 0 - topics/orders/topic.conf: segment.bites: no such key, so it has no effect"* ]]
+	sed -i 's/partitions=3/partitions=two/' "$conf"
+	run -0 check
+	[[ "$output" == *"config 0 0 0 0 - topics/orders: orders/topic.conf: line 2: partitions: must be"* ]]
+	cp "$BATS_TEST_TMPDIR/conf" "$conf"
+	rm -r "$spool/topics/orders/1"
+	run -0 check
+	[[ "$output" == *"damage 0 0 0 0 - topics/orders/1: the partition's directory is missing"* ]]
+}
+
+@test "a copy is told to be one, and is else sound" {
+	cp -a "$spool" "$spool.copy"
+	spool=$spool.copy
+	says '^cache .* - spool.conf: this is a copy: '
+}
