@@ -44,6 +44,7 @@ static void tried(struct facts *f, size_t at, char *w[])
 		r->serial = (uint32_t)number(w[3]) + i;
 		r->len = (uint32_t)number(w[5]);
 		r->binary = number(w[6]) != 0;
+		r->durable = number(w[7]) >= 2;
 		r->tried_at = at;
 		r->offset = UINT64_MAX;
 	}
@@ -106,7 +107,7 @@ static void fact(struct facts *f, size_t at, enum fact_kind kind, const char *na
 
 static void note(struct facts *f, size_t at, char *w[WORDS], int n)
 {
-	if (n > 6 && strcmp(w[0], "try") == 0)
+	if (n > 7 && strcmp(w[0], "try") == 0)
 		tried(f, at, w);
 	else if (n > 5 && strcmp(w[0], "put") == 0)
 		put(f, w);
@@ -152,6 +153,28 @@ static void promise(struct facts *f, size_t at, char *w[WORDS], int n)
 	die("the scenario promises %s, which nobody understands", n > 1 ? w[1] : "nothing");
 }
 
+/* Payloads that a consumer printed, line by line. */
+static void printed(struct facts *f, size_t at, const struct trace_entry *e)
+{
+	const char *p = (const char *)e->data, *end = p + e->result;
+
+	while (p < end) {
+		const char *eol = memchr(p, '\n', (size_t)(end - p));
+		const struct fact_record *r = *p == '#' ? facts_record(f, (uint32_t)strtoul(p + 1, NULL, 10)) : NULL;
+		char topic[WORD_LEN], partition[16], offset[24], *w[] = {topic, partition, offset};
+
+		if (!r)
+			die("the scenario printed what it never published: %.20s", p);
+		if (r->durable && r->offset != UINT64_MAX) {
+			copy(topic, r->topic);
+			snprintf(partition, sizeof partition, "%u", r->partition);
+			snprintf(offset, sizeof offset, "%llu", (unsigned long long)r->offset);
+			fact(f, at, FACT_SAW, NULL, w, 3);
+		}
+		p = eol ? eol + 1 : end;
+	}
+}
+
 void facts_read(struct facts *f, const struct trace *t)
 {
 	memset(f, 0, sizeof *f);
@@ -162,8 +185,12 @@ void facts_read(struct facts *f, const struct trace *t)
 		char line[256], *w[WORDS];
 		int n;
 
-		if (!is_note && (strcmp(e->call, "write") != 0 || !file || strcmp(file, "stdout") != 0))
+		if (!is_note && (strncmp(e->call, "write", 5) != 0 || !file || strcmp(file, "stdout") != 0 || e->result <= 0))
 			continue;
+		if (!is_note && e->data[0] == '#') {
+			printed(f, i, e);
+			continue;
+		}
 		snprintf(line, sizeof line, "%.*s", (int)e->len, (const char *)e->data);
 		line[strcspn(line, "\n")] = 0;
 		n = split(line, w);

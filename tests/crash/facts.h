@@ -15,6 +15,7 @@
  *	line  ack commit G T P OFFSET               committed and synced
  *	line  ack outside G T P OFFSET              acknowledged by a stranger, above the committed offset
  *	line  ack start T P OFFSET                  the log start
+ *	line  #SERIAL …                              a payload: a reader got the record
  *	line  ack producer T P NAME NUMBER          held up to this number
  */
 #ifndef MQ_TESTS_CRASH_FACTS_H
@@ -29,7 +30,7 @@ enum { WORD_LEN = 40 };
 struct fact_record {
 	char topic[WORD_LEN];
 	uint32_t partition, serial, len;
-	bool binary;
+	bool binary, durable; /* durable: so it was asked */
 	size_t tried_at;      /* entry of the trace */
 	uint64_t offset;      /* UINT64_MAX: never told */
 	uint64_t batch_first, batch_end; /* offsets of the batch it came in */

@@ -21,9 +21,7 @@ import tempfile
 SRC = os.environ.get('MQ_SRC') or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get('MQ_BUILD', '.')
 PLACE = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
-LAYERS = 'trace spool log segment format sys base'.split()
-SCENARIO = 'scenario scenario_fault scenario_log scenario_spool'.split()
-POWERCUT = 'check check_groups cuts disk facts image powercut reading trace world'.split()
+LAYERS = 'trace ops api spool log segment format sys base'.split()
 
 
 class Broken(Exception):
@@ -42,6 +40,12 @@ def must(argv, cwd=None):
     done = run(argv, cwd)
     if done.returncode != 0:
         raise Broken('%s: %s' % (' '.join(argv[:4]), done.stdout.strip()))
+
+
+def objects_of(program):
+    with open(SRC + '/tests/crash/Makefile.inc', encoding='utf-8') as makefile:
+        sources = re.findall(r'^tests_crash_%s_SOURCES \+= (\S+)\.c$' % program, makefile.read(), re.M)
+    return ['%s/%s.o' % (BUILD, source) for source in sources]
 
 
 def libraries():
@@ -63,11 +67,11 @@ def build(patch, tree):
         objects.append('%s/%s.o' % (tree, name.replace('/', '-')))
         must(['cc', '-std=gnu11', '-O1', '-w', '-D_GNU_SOURCE', '-iquote', tree + '/lib', '-c', '-o', objects[-1],
               '%s/%s' % (tree, name)])
-    for program, parts in (('scenario', SCENARIO), ('powercut', POWERCUT)):
+    for program in ('scenario', 'powercut'):
         # Twice, so that what an object of the patch needs is found whatever the order.
         archives = ['%s/.libs/libmq%s.a' % (BUILD, layer) for layer in LAYERS] * 2
-        must(['cc', '-o', '%s/%s' % (tree, program)] + ['%s/tests/crash/%s.o' % (BUILD, part) for part in parts]
-             + objects + archives + libraries() + ['-lpthread'])
+        must(['cc', '-o', '%s/%s' % (tree, program)] + objects_of(program) + objects + archives + libraries()
+             + ['-lpthread'])
 
 
 def fails(tree, scenario):

@@ -166,6 +166,37 @@ static int above_openat(int dir, const char *name, int flags, unsigned mode)
 	return fd;
 }
 
+static ssize_t above_write(int fd, const void *buf, size_t len)
+{
+	ssize_t n = recording->write(fd, buf, len);
+
+	if (fd == 1 && n > 0 && upset.printed)
+		upset.printed(buf, (size_t)n);
+	return n;
+}
+
+static ssize_t above_writev(int fd, const struct iovec *iov, int n)
+{
+	ssize_t done = recording->writev(fd, iov, n), left = done;
+
+	for (int i = 0; i < n && left > 0 && fd == 1 && upset.printed; i++) {
+		size_t len = iov[i].iov_len < (size_t)left ? iov[i].iov_len : (size_t)left;
+
+		upset.printed(iov[i].iov_base, len);
+		left -= (ssize_t)len;
+	}
+	return done;
+}
+
+static pid_t above_wait_child(pid_t pid, int *ret_status, bool block)
+{
+	pid_t ended = recording->wait_child(pid, ret_status, block);
+
+	if (ended > 0 && *ret_status == 0 && upset.child_done)
+		upset.child_done();
+	return ended;
+}
+
 static void install(const char *dir, const char *trace)
 {
 	int fd = open(trace, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
@@ -183,6 +214,9 @@ static void install(const char *dir, const char *trace)
 	above = *recording;
 	above.fdatasync = above_fdatasync;
 	above.renameat = above_renameat;
+	above.write = above_write;
+	above.writev = above_writev;
+	above.wait_child = above_wait_child;
 	above.mkdirat = above_mkdirat;
 	above.openat = above_openat;
 	above.pwrite = above_pwrite;
@@ -206,6 +240,14 @@ void in_child(void (*run)(void))
 }
 
 /* ---- the verbs ------------------------------------------------------------------------------------- */
+
+uint32_t take_serials(uint32_t count)
+{
+	uint32_t first = next_serial;
+
+	next_serial += count;
+	return first;
+}
 
 void make_topic(const char *name, const char *const *set, size_t n)
 {
@@ -258,12 +300,11 @@ int pub_try(struct pub *p, struct batch_shape s, struct mq_log_ticket *ret)
 	struct mq_records r;
 	struct mq_batch b = {.ack = s.ack, .count = s.count};
 	const uint8_t *body;
-	uint32_t serial = next_serial;
+	uint32_t serial = take_serials(s.count);
 	int rc;
 
 	mq_records_init(&r);
 	fill(&r, serial, &s);
-	next_serial += s.count;
 	if (mq_records_finish(&r, 0, 0, 0, &b.kind, &body, &b.stored_len) < 0)
 		fail("cannot make a batch");
 	b.raw_len = b.stored_len;
@@ -355,7 +396,7 @@ uint64_t look(struct pub *p)
 
 /* ---- running --------------------------------------------------------------------------------------- */
 
-static const struct scenario *const lists[] = {scenarios_log, scenarios_fault, scenarios_spool};
+static const struct scenario *const lists[] = {scenarios_log, scenarios_fault, scenarios_spool, scenarios_verbs};
 
 int main(int argc, char **argv)
 {

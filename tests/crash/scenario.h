@@ -58,8 +58,13 @@ struct upset {
 	const char *die_path;       /* … on a file whose name has this in it */
 	int die_nth;                /* 1: the first such */
 	uint64_t mount;
+	void (*child_done)(void);   /* called when a child was seen to end with 0 */
+	void (*printed)(const char *text, size_t len); /* called when something was written to stdout */
 };
 extern struct upset upset;
+
+/* Numbers for `count` records more; the first of them. */
+uint32_t take_serials(uint32_t count);
 
 /* Run in a process of its own, which the upset may end. */
 void in_child(void (*run)(void));
@@ -68,6 +73,6 @@ struct scenario {
 	const char *name;
 	void (*run)(void);
 };
-extern const struct scenario scenarios_log[], scenarios_fault[], scenarios_spool[];
+extern const struct scenario scenarios_log[], scenarios_fault[], scenarios_spool[], scenarios_verbs[];
 
 #endif

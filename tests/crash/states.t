@@ -50,7 +50,8 @@ def hold(name, work):
 
 def main():
     names = sys.argv[1:] or scenarios()
-    print('1..%d' % (len(names) + 1))
+    counts = ONE_IN == 1 and not sys.argv[1:]
+    print('1..%d' % (len(names) + counts))
     place = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
     failed = total = 0
     for number, name in enumerate(names, 1):
@@ -60,10 +61,12 @@ def main():
         failed += not holds
         print('%s%s %d - what a power cut leaves of it recovers: %s'
               % (words, 'ok' if holds else 'not ok', number, name.replace('-', ' ')), flush=True)
-    enough = total >= WANTED or ONE_IN > 1 or sys.argv[1:]
     print('# %d states that differ in what the directory holds' % total)
-    print('%s %d - at least %d states were looked at' % ('ok' if enough else 'not ok', len(names) + 1, WANTED))
-    return 1 if failed or not enough else 0
+    if counts:
+        failed += total < WANTED
+        print('%s %d - at least %d states were looked at'
+              % ('ok' if total >= WANTED else 'not ok', len(names) + 1, WANTED))
+    return 1 if failed else 0
 
 
 sys.exit(main())
