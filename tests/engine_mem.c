@@ -114,7 +114,9 @@ static int topic_facts(struct mq_store *store, const char *topic, struct mq_topi
 	    .max_message_bytes = (uint32_t)c->max_message_bytes,
 	    .zip = (enum mq_batch_zip)c->compression,
 	    .min_ack = (enum mq_ack)c->min_ack,
-	    .when_full = (int)c->when_full,
+	    .when_full = c->when_full == MQ_WHEN_FULL_FAIL          ? MQ_FULL_FAIL
+	                 : c->when_full == MQ_WHEN_FULL_DROP_OLDEST ? MQ_FULL_DROP_OLDEST
+	                                                            : MQ_FULL_BLOCK,
 	    .ttl_us = c->ttl_ms > 0 ? c->ttl_ms * 1000 : 0,
 	};
 	memcpy(ret->id, c->id, 16);
