@@ -19,6 +19,10 @@ int mq_log_recover(struct mq_log *log, struct mq_err *err);
  * where one no longer verifies. */
 int mq_log_write_again(struct mq_log *log, struct mq_scan *scan, uint64_t from, uint64_t to, struct mq_err *err);
 
+/* on_disk.c: after that, and a sync that succeeded: are the batches of head in [from, to) on the disk?  0, or the reason
+ * why not, or why nobody can tell. */
+int mq_log_on_disk(struct mq_log *log, uint64_t from, uint64_t to, struct mq_err *err);
+
 /* successor.c: the one act.  A new segment that follows the head. */
 struct mq_successor {
 	enum mq_segment_reason reason;

@@ -58,6 +58,7 @@ struct mq_log {
 	int lock, bell;           /* owned */
 	bool locked;              /* the append lock is held by this handle */
 	bool broken;              /* a step failed half-way: this handle does no more */
+	bool doubt;               /* the next sync is a recovery's: an earlier one may have failed and nobody noted it */
 	struct mq_state_file state;
 	struct mq_segment head;
 	struct mq_tail tail;      /* as last read or published under the lock */

@@ -274,8 +274,10 @@ static int settle_head(struct recovery *r, struct mq_err *err)
 	t->flags &= ~(uint32_t)MQ_TAIL_ROLLING;
 	t->flags |= MQ_TAIL_UNSETTLED; /* until the sync: who finds it begins anew */
 	rc = mq_state_tail_publish(&log->state, t, ++log->tail_seq, err);
+	log->doubt = !r->damaged;
 	if (rc == 0)
 		rc = mq_log_sync_locked(log, err);
+	log->doubt = false;
 	return rc;
 }
 

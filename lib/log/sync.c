@@ -5,8 +5,9 @@
  * Whoever wants durability tries sync byte 0.  The one that gets it leads: it notes "started" in its mark,
  * syncs all that is published, notes "finished" with the new durable position, wakes the rest.  The others
  * wait on the futex word.  A leader that died left its byte free, and its "started" without a "finished":
- * then the kernel may have told it alone of a failure, so the next one first writes the bytes again.  A
- * leader that stalls (longer than max(20 ms, 4 x the last sync)) keeps its byte; who waits takes the next.
+ * then the kernel may have told it alone of a failure, so the next one first writes the bytes again, and after its
+ * sync looks whether they are on the disk.  A leader that stalls (longer than max(20 ms, 4 x the last sync)) keeps its
+ * byte; who waits takes the next.
  *
  * Durability is (segment, position), never an offset: after a close the same offset may stand elsewhere.
  */
@@ -117,6 +118,11 @@ static int lead(struct mq_log *log, int m, const struct mq_log_ticket *ticket, s
 	mark.end_offset = t.next_offset;
 	mark.finished = mark.started;
 	mark.last_sync_ns = (uint64_t)max_i64(mq_sys->clock_ns(MQ_CLOCK_MONOTONIC) - t0, 0);
+	if (unfinished || log->doubt) {
+		rc = mq_log_on_disk(log, durable.pos, t.pos, err);
+		if (rc < 0)
+			return rc;
+	}
 	rc = mq_state_mark_write(&log->state, m, &mark, ++seq, err);
 	if (rc == 0)
 		log->durable_pos = t.pos;
