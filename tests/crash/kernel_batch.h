@@ -50,8 +50,12 @@ struct kernel_report {
 
 struct mq_log_options kernel_options(void);
 
-/* Recover the partition and hold it against the reports; strict: the disk crashed, but never lied or failed.  0, or 1 with
- * the reasons on stderr. */
-int kernel_verify(int dir, const char *reports, bool strict);
+/*
+ * Recover the partition and hold it against the reports.  0, or 1 with the reasons on stderr.  what the disk did:
+ *   ""         it crashed: what was synced is there
+ *   "failing"  and failed before that: what was only written may be lost, and told
+ *   "lying"    said "done" and was not: what is not there is told as damage
+ */
+int kernel_verify(int dir, const char *reports, const char *what);
 
 #endif

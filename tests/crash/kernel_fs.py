@@ -106,7 +106,10 @@ class FileSystem:
         self.mounted = False
 
     def crash(self, flag):
-        fd = os.open(self.at, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fd = os.open(self.at, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError:
+            return  # it went down by itself
         try:
             fcntl.ioctl(fd, SHUTDOWN, struct.pack('I', flag))
         finally:
