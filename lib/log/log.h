@@ -41,6 +41,8 @@ struct mq_log_options {
 	uint64_t segment_bytes;
 	int64_t segment_ms;       /* 0: by size alone */
 	enum mq_ack min_ack;
+	uint64_t max_messages, max_bytes; /* from the log start on; 0: no limit */
+	bool drop_oldest;         /* at the limit the log start moves; else MQ_EAGAIN */
 	unsigned mode;            /* of files */
 	const char *label;        /* "orders/3", borrowed, for reasons */
 	/* What commit slots know: raises *pos and *offset to the highest durable mark they carry for the segment, and
@@ -90,7 +92,7 @@ void mq_log_release(struct mq_log *log);
 
 /*
  * Append one batch: b has all but base_offset, next_offset, epoch, topic_generation, durable_pos (filled in
- * here); the number of offsets is b->count.  0: written and published.  -ENOSPC, -EDQUOT: nothing was written and the same
+ * here); the number of offsets is b->count.  0: written and published.  MQ_EAGAIN (the topic is full), -ENOSPC, -EDQUOT: nothing was written and the same
  * call may come again.  -EEXIST: a producer's number that is held already.  MQ_ENOTOPIC: the topic is gone.
  */
 int mq_log_append(struct mq_log *log, const struct mq_batch *b, const void *body, struct mq_log_ticket *ret,
