@@ -240,8 +240,8 @@ static int owner_take(struct mq_member *member, const char *topic, uint32_t p, s
 	if (rc < 0)
 		return rc;
 	rc = find_key(m->s, m->group, topic, p, &k, err);
-	if (rc == 0)
-		make_place(m->s, &k);
+	if (rc == 0 && !make_place(m->s, &k)->place.set)
+		rc = write_place(m->s, &k, m->s->topics[k.topic].partitions[p].start, 0, false, err);
 	mem_end(m->s);
 	if (rc < 0)
 		return rc;
