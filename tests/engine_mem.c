@@ -97,6 +97,19 @@ static int topic_list(struct mq_store *store, int (*fn)(void *arg, const char *n
 	return rc;
 }
 
+static void fill_facts(const struct mq_topic_conf *c, struct mq_topic_facts *ret)
+{
+	*ret = (struct mq_topic_facts){
+	    .partitions = c->partitions,
+	    .max_message_bytes = (uint32_t)c->max_message_bytes,
+	    .zip = (enum mq_batch_zip)c->compression,
+	    .min_ack = (enum mq_ack)c->min_ack,
+	    .when_full = (int)c->when_full,
+	    .ttl_us = c->ttl_ms > 0 ? c->ttl_ms * 1000 : 0,
+	};
+	memcpy(ret->id, c->id, 16);
+}
+
 static int topic_facts(struct mq_store *store, const char *topic, struct mq_topic_facts *ret, struct mq_err *err)
 {
 	struct mem_store *s = (struct mem_store *)store;
@@ -106,20 +119,19 @@ static int topic_facts(struct mq_store *store, const char *topic, struct mq_topi
 		return rc;
 	rc = mem_find(s, topic, &i, err);
 	mem_end(s);
-	if (rc < 0)
-		return rc;
-	const struct mq_topic_conf *c = &s->topics[i].conf;
-	*ret = (struct mq_topic_facts){
-	    .partitions = c->partitions,
-	    .max_message_bytes = (uint32_t)c->max_message_bytes,
-	    .zip = (enum mq_batch_zip)c->compression,
-	    .min_ack = (enum mq_ack)c->min_ack,
-	    .when_full = c->when_full == MQ_WHEN_FULL_FAIL          ? MQ_FULL_FAIL
-	                 : c->when_full == MQ_WHEN_FULL_DROP_OLDEST ? MQ_FULL_DROP_OLDEST
-	                                                            : MQ_FULL_BLOCK,
-	    .ttl_us = c->ttl_ms > 0 ? c->ttl_ms * 1000 : 0,
-	};
-	memcpy(ret->id, c->id, 16);
+	if (rc == 0)
+		fill_facts(&s->topics[i].conf, ret);
+	return rc;
+}
+
+static int topic_presume(struct mq_store *store, struct mq_topic_facts *ret, struct mq_err *err)
+{
+	struct mq_topic_conf c;
+	(void)store, (void)err;
+	mq_topic_conf_init(&c, NULL);
+	fill_facts(&c, ret);
+	ret->partitions = 1;
+	mq_topic_conf_release(&c);
 	return 0;
 }
 
@@ -276,6 +288,7 @@ __attribute__((constructor)) void mem_engine_register(void)
 	engine.store_close = store_close;
 	engine.topic_list = topic_list;
 	engine.topic_facts = topic_facts;
+	engine.topic_presume = topic_presume;
 	engine.topic_create = topic_create;
 	engine.topic_auto_create = topic_auto_create;
 	engine.topic_set = topic_set;

@@ -90,6 +90,8 @@ struct mq_engine {
 	/* topics */
 	int (*topic_list)(struct mq_store *s, int (*fn)(void *arg, const char *name), void *arg, struct mq_err *err);
 	int (*topic_facts)(struct mq_store *s, const char *topic, struct mq_topic_facts *ret, struct mq_err *err); /* MQ_ENOTOPIC */
+	/* What a topic will be that the first record makes: input is checked against it before anything is made. */
+	int (*topic_presume)(struct mq_store *s, struct mq_topic_facts *ret, struct mq_err *err);
 	/* set: "key=value" strings.  MQ_EUSAGE for a bad name, key or value; -EEXIST when it is there. */
 	int (*topic_create)(struct mq_store *s, const char *topic, uint32_t partitions, const char *const *set, size_t n,
 	                    bool dry_run, struct mq_err *err);

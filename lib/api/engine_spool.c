@@ -60,6 +60,21 @@ static int topic_list(struct mq_store *s, int (*fn)(void *arg, const char *name)
 	return mq_topic_each(mq_engine_spool_of(s), fn, arg, err);
 }
 
+static void fill_facts(const struct mq_topic_conf *c, struct mq_topic_facts *ret)
+{
+	memset(ret, 0, sizeof *ret);
+	memcpy(ret->id, c->id, 16);
+	ret->partitions = c->partitions;
+	ret->generation = c->n_generations ? c->generations[c->n_generations - 1].number : 0;
+	ret->max_message_bytes = (uint32_t)c->max_message_bytes;
+	ret->zip = (enum mq_batch_zip)c->compression;
+	ret->min_ack = c->min_ack > 0 ? (enum mq_ack)c->min_ack : MQ_ACK_NONE;
+	ret->when_full = c->when_full == MQ_WHEN_FULL_FAIL          ? MQ_FULL_FAIL
+	                 : c->when_full == MQ_WHEN_FULL_DROP_OLDEST ? MQ_FULL_DROP_OLDEST
+	                                                            : MQ_FULL_BLOCK;
+	ret->ttl_us = c->ttl_ms > 0 ? c->ttl_ms * 1000 : 0;
+}
+
 static int topic_facts(struct mq_store *s, const char *topic, struct mq_topic_facts *ret, struct mq_err *err)
 {
 	struct mq_topic t;
@@ -67,18 +82,18 @@ static int topic_facts(struct mq_store *s, const char *topic, struct mq_topic_fa
 
 	if (rc < 0)
 		return rc;
-	memset(ret, 0, sizeof *ret);
-	memcpy(ret->id, t.conf.id, 16);
-	ret->partitions = t.conf.partitions;
-	ret->generation = t.conf.n_generations ? t.conf.generations[t.conf.n_generations - 1].number : 0;
-	ret->max_message_bytes = (uint32_t)t.conf.max_message_bytes;
-	ret->zip = (enum mq_batch_zip)t.conf.compression;
-	ret->min_ack = t.conf.min_ack > 0 ? (enum mq_ack)t.conf.min_ack : MQ_ACK_NONE;
-	ret->when_full = t.conf.when_full == MQ_WHEN_FULL_FAIL          ? MQ_FULL_FAIL
-	                 : t.conf.when_full == MQ_WHEN_FULL_DROP_OLDEST ? MQ_FULL_DROP_OLDEST
-	                                                                : MQ_FULL_BLOCK;
-	ret->ttl_us = t.conf.ttl_ms > 0 ? t.conf.ttl_ms * 1000 : 0;
+	fill_facts(&t.conf, ret);
 	mq_topic_release(&t);
+	return 0;
+}
+
+static int topic_presume(struct mq_store *s, struct mq_topic_facts *ret, struct mq_err *err)
+{
+	const struct mq_spool_conf *c = &mq_engine_spool_of(s)->conf;
+
+	(void)err;
+	fill_facts(&c->defaults, ret);
+	ret->partitions = (uint32_t)c->num_partitions;
 	return 0;
 }
 
@@ -285,6 +300,7 @@ const struct mq_engine mq_engine_file = {
     .store_close = store_close,
     .topic_list = topic_list,
     .topic_facts = topic_facts,
+    .topic_presume = topic_presume,
     .topic_create = topic_create,
     .topic_auto_create = topic_auto_create,
     .topic_set = topic_set,

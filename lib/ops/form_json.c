@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Written by hand: a record is formed many times faster than through a tree of values. */
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 
 #include "base/when.h"
@@ -13,7 +12,29 @@ static int put(struct mq_buf *out, const char *text)
 	return mq_buf_add(out, text, strlen(text));
 }
 
-/* A string with its quotes; p is UTF-8. */
+static int put_number(struct mq_buf *out, uint64_t n)
+{
+	char digits[20];
+	size_t at = sizeof digits;
+	do
+		digits[--at] = (char)('0' + n % 10);
+	while ((n /= 10));
+	return mq_buf_add(out, digits + at, sizeof digits - at);
+}
+
+/* Records of a batch mostly have one time: it is formed once. */
+static int put_time(struct mq_buf *out, int64_t us)
+{
+	static _Thread_local char text[MQ_WHEN_TEXT_MAX];
+	static _Thread_local int64_t of_us;
+	if (us != of_us || !*text) {
+		mq_when_format(us, text);
+		of_us = us;
+	}
+	return put(out, text);
+}
+
+/* A string with its quotes; p is UTF-8.  U+0080 to U+009F steer a terminal as bytes below 32 do. */
 static int put_string(struct mq_buf *out, const char *p, size_t n)
 {
 	static const char hex[] = "0123456789abcdef";
@@ -23,10 +44,13 @@ static int put_string(struct mq_buf *out, const char *p, size_t n)
 	*to++ = '"';
 	for (size_t i = 0; i < n; i++) {
 		unsigned char c = (unsigned char)p[i];
-		if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f) {
+		bool c1 = c == 0xc2 && i + 1 < n && (unsigned char)p[i + 1] < 0xa0;
+		if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f && !c1) {
 			*to++ = (char)c;
 			continue;
 		}
+		if (c1)
+			c = (unsigned char)p[++i];
 		*to++ = '\\';
 		if (c == '"' || c == '\\') {
 			*to++ = (char)c;
@@ -50,7 +74,11 @@ static int put_member(struct mq_buf *out, const char *name, const char *p, uint3
 	if (!p)
 		return 0;
 	bool text = mq_utf8_ok(p, n);
-	int rc = mq_buf_printf(out, ",\"%s%s\":", name, text ? "" : "_b64");
+	int rc = put(out, ",\"");
+	if (rc == 0)
+		rc = put(out, name);
+	if (rc == 0)
+		rc = put(out, text ? "\":" : "_b64\":");
 	if (rc < 0)
 		return rc;
 	if (text)
@@ -141,10 +169,23 @@ static int put_headers(struct mq_buf *out, const struct mq_rec *r)
 
 int mq_form_json(struct mq_buf *out, const struct mq_form_place *place, const struct mq_rec *r)
 {
-	char when[MQ_WHEN_TEXT_MAX];
-	mq_when_format(r->time_us, when);
-	int rc = mq_buf_printf(out, "{\"v\":1,\"topic\":\"%s\",\"partition\":%" PRIu32 ",\"offset\":%" PRIu64 ",\"timestamp\":\"%s\"",
-	                       place->topic, place->partition, r->offset, when);
+	int rc = put(out, "{\"v\":1,\"topic\":\"");
+	if (rc == 0)
+		rc = put(out, place->topic);
+	if (rc == 0)
+		rc = put(out, "\",\"partition\":");
+	if (rc == 0)
+		rc = put_number(out, place->partition);
+	if (rc == 0)
+		rc = put(out, ",\"offset\":");
+	if (rc == 0)
+		rc = put_number(out, r->offset);
+	if (rc == 0)
+		rc = put(out, ",\"timestamp\":\"");
+	if (rc == 0)
+		rc = put_time(out, r->time_us);
+	if (rc == 0)
+		rc = put(out, "\"");
 	if (rc == 0)
 		rc = put_member(out, "key", r->key, r->key_len);
 	if (rc == 0)
@@ -154,6 +195,7 @@ int mq_form_json(struct mq_buf *out, const struct mq_form_place *place, const st
 	if (rc == 0)
 		rc = put_member(out, "id", r->id, r->id_len);
 	if (rc == 0 && r->expiry_us > 0) {
+		char when[MQ_WHEN_TEXT_MAX];
 		mq_when_format(r->expiry_us, when);
 		rc = mq_buf_printf(out, ",\"expiry\":\"%s\"", when);
 	}

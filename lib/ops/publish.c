@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/name.h"
-#include "format/conf_topic.h"
 #include "sys/sys.h"
 
 int mq_publish_no_memory(struct mq_publish *pub)
@@ -17,15 +16,6 @@ int mq_publish_no_memory(struct mq_publish *pub)
 }
 
 /* --- topic ---------------------------------------------------------------------------------- */
-
-/* What the topic will be when the first record makes it. */
-static void presume_facts(struct mq_publish *pub)
-{
-	struct mq_topic_conf c;
-	mq_topic_conf_init(&c, NULL);
-	pub->facts = (struct mq_topic_facts){.partitions = 1, .max_message_bytes = (uint32_t)c.max_message_bytes};
-	mq_topic_conf_release(&c);
-}
 
 static int decide_ack(struct mq_publish *pub)
 {
@@ -37,7 +27,7 @@ static int decide_ack(struct mq_publish *pub)
 		pub->ack = pub->facts.min_ack;
 	if (pub->ack == MQ_ACK_ALL && !pub->facts.replicated)
 		return mq_err_set(pub->err, MQ_EREPLICAS, "%s: --ack all needs replicas, and the topic has none", pub->req->topic);
-	if (pub->req->partition >= 0 && pub->topic_there && pub->req->partition >= pub->facts.partitions)
+	if (pub->req->partition >= pub->facts.partitions)
 		return mq_err_set(pub->err, MQ_ENOTOPIC, "%s:%lld: no such partition: there are %u", pub->req->topic,
 		                  (long long)pub->req->partition, pub->facts.partitions);
 	return 0;
@@ -83,8 +73,9 @@ static int look_for_topic(struct mq_publish *pub)
 	rc = learn_facts(pub);
 	if (rc == MQ_ENOTOPIC && !pub->topic_there) {
 		*pub->err = (struct mq_err){0};
-		presume_facts(pub);
-		rc = decide_ack(pub);
+		rc = pub->engine->topic_presume(pub->mq->store, &pub->facts, pub->err);
+		if (rc == 0)
+			rc = decide_ack(pub);
 	} else if (rc == 0 && pub->req->producer && !pub->req->dry_run) {
 		rc = mq_publish_hold(pub);
 	}
