@@ -117,6 +117,8 @@ int mq_state_file_create(int dir, unsigned mode, struct mq_err *err)
 		rc = n == (ssize_t)sizeof head ? 0 : n < 0 ? (int)n : -ENOSPC;
 	}
 	if (rc == 0)
+		rc = mq_sys->fdatasync(fd); /* or a crash leaves zeros, and on a full disk there is no room for another */
+	if (rc == 0)
 		rc = mq_sys->renameat(dir, tmp, dir, "state", true);
 	(void)mq_sys->close(fd);
 	if (rc < 0) {

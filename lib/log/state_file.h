@@ -31,7 +31,8 @@ void mq_state_file_init(struct mq_state_file *s);
  * a writer then makes the file anew. */
 int mq_state_file_open(struct mq_state_file *s, int dir, bool writable, struct mq_err *err);
 /* Make it under a temporary name, allocated whole (recovery never needs space), and put it in place of
- * whatever is there.  Under the append lock.  Not synced: it is a cache. */
+ * whatever is there.  Under the append lock.  Synced, so that a crash never makes another necessary; what is written to it
+ * afterwards is not: it is a cache. */
 int mq_state_file_create(int dir, unsigned mode, struct mq_err *err);
 void mq_state_file_release(struct mq_state_file *s);
 
