@@ -55,6 +55,7 @@ struct mq_log_options kernel_options(void);
  *   ""         it crashed: what was synced is there
  *   "failing"  and failed before that: what was only written may be lost, and told
  *   "lying"    said "done" and was not: what is not there is told as damage
+ *   "full"     crashed and has no room: publishing may say so, all else works
  */
 int kernel_verify(int dir, const char *reports, const char *what);
 

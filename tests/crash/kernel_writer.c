@@ -8,7 +8,7 @@
  *   kernel_writer publish DIR REPORTS ROUND WRITER COUNT [RULE]
  *                                                     so many, the last one durably; RULE as in sys/fault.h;
  *                                                     0: all acknowledged, 1: a failure was told
- *   kernel_writer verify DIR REPORTS [failing|lying]  recover, compare with what was reported; 0: all is well
+ *   kernel_writer verify DIR REPORTS [failing|lying|full] recover, compare with what was reported; 0: all is well
  *   kernel_writer fill DIR REPORTS ROUND              append until there is no space; then as stdin says
  *
  * REPORTS is on another file system than DIR.
