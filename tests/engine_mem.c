@@ -104,7 +104,9 @@ static void fill_facts(const struct mq_topic_conf *c, struct mq_topic_facts *ret
 	    .max_message_bytes = (uint32_t)c->max_message_bytes,
 	    .zip = (enum mq_batch_zip)c->compression,
 	    .min_ack = (enum mq_ack)c->min_ack,
-	    .when_full = (int)c->when_full,
+	    .when_full = c->when_full == MQ_WHEN_FULL_FAIL          ? MQ_FULL_FAIL
+	                 : c->when_full == MQ_WHEN_FULL_DROP_OLDEST ? MQ_FULL_DROP_OLDEST
+	                                                            : MQ_FULL_BLOCK,
 	    .ttl_us = c->ttl_ms > 0 ? c->ttl_ms * 1000 : 0,
 	};
 	memcpy(ret->id, c->id, 16);
