@@ -170,14 +170,17 @@ refused() { # COMMAND... : 64, one line on stderr that names the tool, no spool
 	mq-publish -m x orders
 	mkfifo "$BATS_TEST_TMPDIR/out"
 	for signal in INT:130 TERM:143 HUP:129; do
-		# A job of a shell without job control would ignore INT.
-		env --default-signal=INT mq-consume -f orders >"$BATS_TEST_TMPDIR/out" &
+		# A job of a shell without job control would ignore INT, one under nohup HUP.
+		env --default-signal=INT,HUP mq-consume -f orders >"$BATS_TEST_TMPDIR/out" &
 		pid=$!
-		read -r -t 10 line <"$BATS_TEST_TMPDIR/out"
+		# The reader stays: one that left would end the follower before the signal does.
+		exec 9<"$BATS_TEST_TMPDIR/out"
+		read -r -t 10 -u 9 line
 		[ "$line" = x ]
 		kill -"${signal%:*}" $pid
 		status=0
 		wait $pid || status=$?
+		exec 9<&-
 		[ "$status" -eq "${signal#*:}" ]
 	done
 }
