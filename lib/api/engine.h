@@ -37,7 +37,7 @@ struct mq_ticket {
 	uint8_t segment[16];
 	uint64_t end_pos;
 	uint64_t base_offset, next_offset;
-	bool durable_already; /* nothing to wait for at the level asked */
+	bool durable_already; /* nothing to wait for at the level asked, and nothing that ought to be done beside the next batch */
 };
 
 /* What a verb needs to know of a topic; text values of topic.conf come by `conf_get`. */

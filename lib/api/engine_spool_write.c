@@ -58,7 +58,7 @@ int mq_engine_spool_append(struct mq_appender *ap, const struct mq_batch *b, con
 	ret->end_pos = t.end_pos;
 	ret->base_offset = t.base_offset;
 	ret->next_offset = t.next_offset;
-	ret->durable_already = b->ack == MQ_ACK_NONE || (t.visible && b->ack == MQ_ACK_WRITTEN);
+	ret->durable_already = !t.due && (b->ack == MQ_ACK_NONE || (t.visible && b->ack == MQ_ACK_WRITTEN));
 	return 0;
 }
 

@@ -6,7 +6,8 @@
 #include "log/internal.h"
 #include "sys/sys.h"
 
-/* How far the head is durable, as far as it matters: marks are read only while someone waits for a sync. */
+/* How far the head is durable, as far as it matters: marks are read only while someone waits for a sync, and of them the
+ * first alone.  The others are of those who found it stalled; a lower bound is as true. */
 static int refresh_durable(struct mq_log *log, struct mq_err *err)
 {
 	uint64_t pos, offset;
@@ -14,7 +15,7 @@ static int refresh_durable(struct mq_log *log, struct mq_err *err)
 
 	if (log->durable_pos >= log->tail.strict_end)
 		return 0;
-	rc = mq_state_durable(&log->state, MQ_STATE_MARKS, &log->head.h.id, &pos, &offset, NULL, err);
+	rc = mq_state_durable(&log->state, 1, &log->head.h.id, &pos, &offset, NULL, err);
 	if (rc == 0 && pos > log->durable_pos)
 		log->durable_pos = pos;
 	return rc;
@@ -99,27 +100,58 @@ static int put_batch(struct mq_log *log, struct mq_batch *b, const void *body, s
 	return 0;
 }
 
-/* Rule 1: unsynced bytes stay bounded, so that no roll, sync or recovery meets more. */
-static int bound_unsynced(struct mq_log *log, const struct mq_log_ticket *t, struct mq_err *err)
+/* Bytes up to the ticket that are not known durable; another leader may have passed it. */
+static uint64_t unsynced(const struct mq_log *log, const struct mq_log_ticket *t)
 {
-	uint64_t from = log->wrote_out > log->durable_pos ? log->wrote_out : log->durable_pos, pos, offset;
+	uint64_t durable = log->durable_pos;
+
+	return t->end_pos > durable ? t->end_pos - durable : 0;
+}
+
+/* Of those, what nobody here has begun to write out. */
+static uint64_t not_begun(const struct mq_log *log, const struct mq_log_ticket *t)
+{
+	uint64_t wrote = log->wrote_out, bytes = unsynced(log, t);
+
+	return t->end_pos <= wrote ? 0 : bytes < t->end_pos - wrote ? bytes : t->end_pos - wrote;
+}
+
+/* Rule 1: unsynced bytes stay bounded, so that no roll, sync or recovery meets more.  What mq_log_wait begins early, beside
+ * the next appends, has long been done here; who never waits does it now. */
+static int bound_unsynced(struct mq_log *log, struct mq_log_ticket *t, struct mq_err *err)
+{
+	uint64_t pos, offset;
 	int rc;
 
-	if (t->end_pos - from >= MQ_LOG_WRITE_OUT_BYTES) {
-		/* Only a hint to the kernel; what it fails at, the sync tells. */
-		(void)mq_sys->write_out(log->head.fd, from, t->end_pos - from);
-		log->wrote_out = t->end_pos;
-	}
-	if (t->end_pos - log->durable_pos < MQ_LOG_UNSYNCED_MAX_BYTES)
+	t->due = not_begun(log, t) >= MQ_LOG_WRITE_OUT_BYTES;
+	if (unsynced(log, t) < MQ_LOG_UNSYNCED_MAX_BYTES)
 		return 0;
 	rc = mq_state_durable(&log->state, MQ_STATE_MARKS, &t->segment, &pos, &offset, NULL, err);
 	if (rc < 0)
 		return rc;
 	if (pos > log->durable_pos)
 		log->durable_pos = pos;
-	if (t->end_pos - log->durable_pos < MQ_LOG_UNSYNCED_MAX_BYTES)
+	if (unsynced(log, t) < MQ_LOG_UNSYNCED_MAX_BYTES)
 		return 0;
 	return mq_log_wait(log, t, MQ_ACK_DURABLE, err);
+}
+
+int mq_log_write_behind(struct mq_log *log, const struct mq_log_ticket *t, struct mq_err *err)
+{
+	uint64_t bytes, left = 0;
+
+	pthread_mutex_lock(&log->lead);
+	if (mq_segment_id_equal(&log->head.h.id, &t->segment)) { /* a roll syncs what it leaves */
+		bytes = not_begun(log, t);
+		if (bytes >= MQ_LOG_WRITE_OUT_BYTES) {
+			/* Only a hint to the kernel; what it fails at, the sync tells. */
+			(void)mq_sys->write_out(log->head.fd, t->end_pos - bytes, bytes);
+			log->wrote_out = t->end_pos;
+		}
+		left = unsynced(log, t);
+	}
+	pthread_mutex_unlock(&log->lead);
+	return left >= MQ_LOG_UNSYNCED_MAX_BYTES / 2 ? mq_log_wait(log, t, MQ_ACK_DURABLE, err) : 0;
 }
 
 static int append_locked(struct mq_log *log, struct mq_batch *b, const void *body, struct mq_log_ticket *ret,

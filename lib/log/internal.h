@@ -38,6 +38,9 @@ int mq_log_close_failed(struct mq_log *log, const struct mq_segment_id *failed, 
 /* Roll if the head is full or old for a batch of len bytes. */
 int mq_log_roll_if_due(struct mq_log *log, uint64_t len, int64_t now_us, struct mq_err *err);
 
+/* append.c: start the write-out of what was written up to the ticket, or lead its sync, where it has become much (rule 1). */
+int mq_log_write_behind(struct mq_log *log, const struct mq_log_ticket *t, struct mq_err *err);
+
 /* limit.c: room for the batch below the topic's limits, or MQ_EAGAIN. */
 int mq_log_make_room(struct mq_log *log, const struct mq_batch *b, struct mq_err *err);
 

@@ -31,7 +31,7 @@ enum {
 	MQ_LOG_APPEND_BYTE = 0,
 	MQ_LOG_SYNC_BYTE = 1,
 	MQ_LOG_WRITE_OUT_BYTES = 8 << 20,   /* rule 1: write-out of unsynced bytes starts here … */
-	MQ_LOG_UNSYNCED_MAX_BYTES = 64 << 20, /* … and whoever passes this leads a sync */
+	MQ_LOG_UNSYNCED_MAX_BYTES = 64 << 20, /* … and whoever passes this leads a sync; who waits beside begins at half of it */
 };
 
 struct mq_log_options {
@@ -65,8 +65,8 @@ struct mq_log {
 	struct mq_segment head;
 	struct mq_tail tail;      /* as last read or published under the lock */
 	uint64_t tail_seq;
-	uint64_t durable_pos;     /* of head, a lower bound */
-	uint64_t wrote_out;       /* of head: write-out was started up to here */
+	_Atomic uint64_t durable_pos; /* of head, a lower bound; raised by whoever syncs */
+	_Atomic uint64_t wrote_out;   /* of head: write-out was started up to here */
 	struct mq_producers producers;
 	struct mq_scan scan;
 	/* In this process, where a second thread may wait: who holds the append lock; who leads a sync, or changes head or
@@ -80,6 +80,7 @@ struct mq_log_ticket {
 	uint64_t end_pos;
 	uint64_t base_offset, next_offset;
 	bool visible;             /* visible as soon as it was written */
+	bool due;                 /* so much is unsynced that someone ought to call mq_log_wait, whatever was asked */
 };
 
 /* Make an empty partition in the directory dir (empty, not yet under its name): lock, bell, state, start and
@@ -98,7 +99,8 @@ void mq_log_release(struct mq_log *log);
 int mq_log_append(struct mq_log *log, const struct mq_batch *b, const void *body, struct mq_log_ticket *ret,
                   struct mq_err *err);
 
-/* Wait until the ticket's batch is visible (MQ_ACK_WRITTEN) or durable (MQ_ACK_DURABLE).  MQ_EBROKEN: its segment was
+/* Wait until the ticket's batch is visible (MQ_ACK_WRITTEN) or durable (MQ_ACK_DURABLE), or for nothing (MQ_ACK_NONE); where much is unsynced, begin to
+ * write it out.  MQ_EBROKEN: its segment was
  * closed below it, the outcome is unknown.  May run in a second thread beside mq_log_append. */
 int mq_log_wait(struct mq_log *log, const struct mq_log_ticket *t, enum mq_ack level, struct mq_err *err);
 

@@ -205,6 +205,8 @@ static int check(struct mq_log *log, const struct mq_log_ticket *ticket, enum mq
 		return rc;
 	if (pos >= ticket->end_pos)
 		return 1;
+	if (pos > 0 && marks == 1 && level >= MQ_ACK_DURABLE)
+		return 0; /* the leader is at work in this segment; were it closed meanwhile, the time-out looks at all */
 	rc = mq_state_tail_read(&log->state, &t, &seq, err);
 	if (rc < 0)
 		return rc;
@@ -291,6 +293,8 @@ int mq_log_wait(struct mq_log *log, const struct mq_log_ticket *ticket, enum mq_
 {
 	int m = 0;
 
+	if (level == MQ_ACK_NONE)
+		return mq_log_write_behind(log, ticket, err);
 	for (;;) {
 		int rc;
 
@@ -299,7 +303,7 @@ int mq_log_wait(struct mq_log *log, const struct mq_log_ticket *ticket, enum mq_
 			rc = check(log, ticket, level, MQ_STATE_MARKS, NULL, err);
 			pthread_mutex_unlock(&log->lead);
 			if (rc != 0)
-				return rc < 0 ? rc : 0;
+				return rc < 0 ? rc : mq_log_write_behind(log, ticket, err);
 		}
 		rc = try_lead(log, m, ticket, err);
 		if (rc < 0)

@@ -19,7 +19,7 @@
 
 #include "base/err.h"
 
-enum { MQ_INPUT_BYTES = 512 << 10 };
+enum { MQ_INPUT_BYTES = 1 << 20 };
 
 struct mq_input {
 	int fd;                /* not closed here */

@@ -53,7 +53,7 @@ static void drop_done(struct mq_out *out)
 
 int mq_publish_sent(struct mq_publish *pub, struct mq_out *out, const struct mq_ticket *t, uint64_t count, bool skipped)
 {
-	bool done = pub->ack == MQ_ACK_NONE || t->durable_already;
+	bool done = t->durable_already;
 
 	if (joins(out, t, skipped, done)) {
 		struct mq_sent *last = &out->sent[out->sent_n - 1];

@@ -3,8 +3,10 @@
  * What the benches measure that a shell cannot: one record at a time.
  *
  *   stream bare FILE N                       append 100 bytes and fdatasync, N times
- *   stream confirm P N -- COMMAND …          P processes of COMMAND (a publisher that confirms), each given N lines of 100
- *                                            bytes, the next when the last was confirmed
+ *   stream publish P N SPOOL                 P long-lived publishers (programs on mq.h), each N lines of 100 bytes into the topic
+ *                                            T, durable, the next when the last was confirmed
+ *   stream confirm P N -- COMMAND …          the same through pipes, each COMMAND (a publisher that confirms) driven by a process
+ *                                            of its own
  *   stream wake N                            one-way wake-up through inotify between two processes
  *   stream latency N -- PUBLISH … -- CONSUME …   from the write into the publisher's stdin to the arrival at the
  *                                            consumer's stdout
@@ -24,7 +26,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINE = 100 };
+#include "api/mq.h"
+
+enum { LINE = 100, WARM = 10 };
 
 static double now(void)
 {
@@ -133,20 +137,27 @@ static void read_line(int fd)
 	}
 }
 
+static void wait_for_start(int go)
+{
+	char byte;
+
+	if (read(go, &byte, 1) < 0)
+		die("start signal");
+}
+
 /* One publisher, driven in a process of its own so that many run at once. */
 static void drive(char **argv, size_t n, double *lat, int go)
 {
 	struct child c = start(argv);
-	char line[LINE], byte;
+	char line[LINE];
 
-	for (size_t i = 0; i < 10; i++) { /* started and warm */
+	for (size_t i = 0; i < WARM; i++) { /* started and warm */
 		fill_line(line, i);
 		if (write(c.in, line, LINE) != LINE)
 			die("write");
 		read_line(c.out);
 	}
-	if (read(go, &byte, 1) < 0)
-		die("start signal");
+	wait_for_start(go);
 	for (size_t i = 0; i < n; i++) {
 		double t = now();
 
@@ -157,10 +168,67 @@ static void drive(char **argv, size_t n, double *lat, int go)
 		lat[i] = now() - t;
 	}
 	finish(&c);
-	exit(0);
 }
 
-static void confirm(size_t procs, size_t n, char **argv)
+/* A program that publishes by the library: its input is a pipe that it fills itself, a line when the last one is confirmed. */
+struct publisher {
+	int in[2], go;
+	size_t sent, n;
+	double at, *lat;
+};
+
+static void send_line(struct publisher *p)
+{
+	char line[LINE];
+
+	if (p->sent == WARM + p->n) {
+		close(p->in[1]);
+		return;
+	}
+	if (p->sent == WARM)
+		wait_for_start(p->go);
+	fill_line(line, p->sent++);
+	p->at = now();
+	if (write(p->in[1], line, LINE) != LINE)
+		die("write");
+}
+
+static void confirmed(void *arg, const struct mq_confirmation *c)
+{
+	struct publisher *p = arg;
+
+	if (c->why) {
+		fprintf(stderr, "stream: %s\n", c->why);
+		exit(1);
+	}
+	if (p->sent > WARM)
+		p->lat[p->sent - WARM - 1] = now() - p->at;
+	send_line(p);
+}
+
+static void publish(char **argv, size_t n, double *lat, int go)
+{
+	struct publisher p = {.go = go, .n = n, .lat = lat};
+	struct mq *mq = mq_new();
+	struct mq_publish_request req = MQ_PUBLISH_REQUEST_INIT;
+	struct mq_publish_report report;
+
+	if (!mq || pipe2(p.in, O_CLOEXEC) < 0)
+		die("setup");
+	req.topic = "T";
+	req.ack = MQ_ACK_LEVEL_DURABLE;
+	req.in_fd = p.in[0];
+	req.confirm = confirmed;
+	req.confirm_arg = &p;
+	send_line(&p);
+	if (mq_open(mq, argv[0], MQ_OPEN_CREATE) < 0 || mq_publish(mq, &req, &report) < 0) {
+		fprintf(stderr, "stream: %s\n", mq_why(mq));
+		exit(1);
+	}
+	mq_free(mq);
+}
+
+static void many(size_t procs, size_t n, char **argv, void (*one)(char **argv, size_t n, double *lat, int go))
 {
 	double *lat = mmap(NULL, procs * n * sizeof *lat, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0), begin;
 	int go[2], status, bad = 0;
@@ -174,7 +242,8 @@ static void confirm(size_t procs, size_t n, char **argv)
 			die("fork");
 		if (pid == 0) {
 			close(go[1]);
-			drive(argv, n, lat + p * n, go[0]);
+			one(argv, n, lat + p * n, go[0]);
+			exit(0);
 		}
 	}
 	poll(NULL, 0, 300 + 20 * (int)procs); /* all of them warm; then one signal for all */
@@ -280,7 +349,9 @@ int main(int argc, char **argv)
 	if (argc >= 4 && strcmp(argv[1], "bare") == 0) {
 		bare(argv[2], (size_t)atol(argv[3]));
 	} else if (argc >= 5 && strcmp(argv[1], "confirm") == 0) {
-		confirm((size_t)atol(argv[2]), (size_t)atol(argv[3]), after_dashes(argv));
+		many((size_t)atol(argv[2]), (size_t)atol(argv[3]), after_dashes(argv), drive);
+	} else if (argc == 5 && strcmp(argv[1], "publish") == 0) {
+		many((size_t)atol(argv[2]), (size_t)atol(argv[3]), argv + 4, publish);
 	} else if (argc >= 3 && strcmp(argv[1], "wake") == 0) {
 		wake((size_t)atol(argv[2]));
 	} else if (argc >= 4 && strcmp(argv[1], "latency") == 0) {
@@ -288,7 +359,7 @@ int main(int argc, char **argv)
 
 		latency((size_t)atol(argv[2]), publish, consume);
 	} else {
-		fprintf(stderr, "usage: stream bare FILE N | confirm P N -- CMD | wake N | latency N -- PUB -- CON\n");
+		fprintf(stderr, "usage: stream bare FILE N | publish P N SPOOL | confirm P N -- CMD | wake N | latency N -- PUB -- CON\n");
 		return 64;
 	}
 	return 0;
