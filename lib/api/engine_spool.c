@@ -212,10 +212,9 @@ int mq_engine_spool_fill_bounds(struct mq_cursor *c, struct mq_bounds *ret, stru
 	memset(ret, 0, sizeof *ret);
 	ret->log_start = c->log_start;
 	ret->visible = c->visible_offset;
-	ret->durable = c->durable_offset;
 	ret->written = c->written_offset;
 	ret->epoch = c->chain.seg[c->chain.n - 1].epoch;
-	return 0;
+	return mq_cursor_durable(c, &ret->durable, err);
 }
 
 int mq_engine_spool_bounds(struct mq_store *s, const char *topic, uint32_t p, struct mq_bounds *ret, struct mq_err *err)

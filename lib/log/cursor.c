@@ -52,28 +52,45 @@ void mq_cursor_release(struct mq_cursor *c)
 	c->bell = c->dir = c->start = -1;
 }
 
-/* state may have been made anew, or be missing: then the log alone tells. */
-static int look_at_state(struct mq_cursor *c, struct mq_tail *ret_tail, bool *ret_trusted, struct mq_err *err)
+/* 1: state is open.  0: it is missing or does not verify: then the log alone tells. */
+static int have_state(struct mq_cursor *c, struct mq_err *err)
+{
+	int rc = c->state.fd >= 0 ? 0 : mq_state_file_open(&c->state, c->dir, false, NULL);
+
+	if (rc == -ENOENT || rc == MQ_EDAMAGE)
+		return 0;
+	return rc < 0 ? mq_err_sys(err, rc, "cannot open state") : 1;
+}
+
+/* It may have been made anew: the one that writers use is the one in which something moves. */
+static bool was_replaced(struct mq_cursor *c, uint64_t seq)
 {
 	struct mq_stat st;
+	bool moved = seq != c->tail_seq;
+
+	c->tail_seq = seq;
+	return !moved && mq_sys->stat(c->state.fd, &st) == 0 && st.nlink == 0;
+}
+
+static int look_at_state(struct mq_cursor *c, struct mq_tail *ret_tail, bool *ret_trusted, struct mq_err *err)
+{
 	uint64_t seq = 0;
 	int rc;
 
 	*ret_trusted = false;
-	if (c->state.fd >= 0 && mq_sys->stat(c->state.fd, &st) == 0 && st.nlink == 0)
-		mq_state_file_release(&c->state);
-	if (c->state.fd < 0) {
-		rc = mq_state_file_open(&c->state, c->dir, false, NULL);
-		if (rc == -ENOENT || rc == MQ_EDAMAGE) {
+	for (;;) {
+		rc = have_state(c, err);
+		if (rc <= 0) {
 			memset(ret_tail, 0, sizeof *ret_tail);
-			return 0;
+			return rc;
 		}
+		rc = mq_state_tail_read(&c->state, ret_tail, &seq, err);
 		if (rc < 0)
-			return mq_err_sys(err, rc, "cannot open state");
+			return rc;
+		if (!was_replaced(c, seq))
+			break;
+		mq_state_file_release(&c->state);
 	}
-	rc = mq_state_tail_read(&c->state, ret_tail, &seq, err);
-	if (rc < 0)
-		return rc;
 	if (seq > 0 && (ret_tail->flags & MQ_TAIL_GONE))
 		return mq_err_set(err, MQ_ENOTOPIC, "the topic was deleted");
 	*ret_trusted = seq > 0 && !(ret_tail->flags & MQ_TAIL_UNSETTLED) && mq_state_tail_trusted(&c->state, ret_tail);
@@ -186,23 +203,22 @@ static int refresh_once(struct mq_cursor *c, bool *ret_trusted, struct mq_err *e
 	}
 	if (rc < 0)
 		return rc;
-	if (c->state.fd >= 0) {
-		rc = mq_state_durable(&c->state, MQ_STATE_MARKS, &head.id, &durable_pos, &durable_offset, NULL, err);
+	if (c->state.fd >= 0 && (!*ret_trusted || t.strict_start < t.strict_end)) { /* else nobody waits for a sync */
+		rc = mq_state_durable(&c->state, 1, &head.id, &durable_pos, &durable_offset, NULL, err);
+		if (rc == 0 && (!*ret_trusted || durable_pos < t.strict_end)) /* the others are of who found the first stalled */
+			rc = mq_state_durable(&c->state, MQ_STATE_MARKS, &head.id, &durable_pos, &durable_offset, NULL, err);
 		if (rc < 0)
 			return rc;
-	}
-	if (*ret_trusted) {
 		/* Rolled between the two: the marks speak of the new head, and what was visible would seem not to be. */
-		rc = mq_state_tail_read(&c->state, &again, &seq, err);
+		rc = *ret_trusted ? mq_state_tail_read(&c->state, &again, &seq, err) : 0;
 		if (rc < 0)
 			return rc;
-		if (!mq_segment_id_equal(&again.segment, &t.segment))
+		if (*ret_trusted && !mq_segment_id_equal(&again.segment, &t.segment))
 			return -ENOENT;
 	}
 	rc = follow_head(c, &head, err);
 	if (rc < 0)
 		return rc;
-	c->durable_offset = durable_pos > 0 ? durable_offset : head.born_end_offset;
 	if (!*ret_trusted)
 		return verify_end(c, &head, &t, durable_pos, durable_offset, err);
 	mq_visible_end(&t, durable_pos, durable_offset, &c->visible_pos, &c->visible_offset);
@@ -232,6 +248,17 @@ int mq_cursor_refresh(struct mq_cursor *c, struct mq_err *err)
 	}
 	if (rc < 0)
 		mq_err_prefix(err, "%s", c->label);
+	return rc;
+}
+
+int mq_cursor_durable(struct mq_cursor *c, uint64_t *ret, struct mq_err *err)
+{
+	const struct mq_segment_header *head = &c->chain.seg[c->chain.n - 1];
+	uint64_t pos = 0, offset = 0;
+	int rc = c->state.fd >= 0 ? mq_state_durable(&c->state, MQ_STATE_MARKS, &head->id, &pos, &offset, NULL, err) : 0;
+
+	if (rc == 0)
+		*ret = pos > 0 ? offset : head->born_end_offset;
 	return rc;
 }
 

@@ -18,6 +18,7 @@ struct mq_cursor {
 	char label[224];
 	uint8_t topic_id[16];
 	struct mq_state_file state;
+	uint64_t tail_seq;        /* of its tail at the last look */
 	struct mq_chain chain;
 	size_t at;                /* chain.seg[at] is open in seg */
 	struct mq_segment seg;
@@ -27,7 +28,7 @@ struct mq_cursor {
 	uint64_t want;            /* records below are not wanted */
 	uint64_t log_start;
 	uint64_t visible_pos, visible_offset; /* in the head: the last of chain */
-	uint64_t durable_offset, written_offset;
+	uint64_t written_offset;
 	bool positioned;
 	bool sleeping;            /* holds the bell's read lock */
 };
@@ -48,6 +49,9 @@ void mq_cursor_release(struct mq_cursor *c);
 
 /* Look again at where the log ends and starts. */
 int mq_cursor_refresh(struct mq_cursor *c, struct mq_err *err);
+
+/* Up to where the log was durable at the last look, or later. */
+int mq_cursor_durable(struct mq_cursor *c, uint64_t *ret, struct mq_err *err);
 
 /* The next batch is the one that holds offset, or the first behind it.  Below the log start: that start. */
 int mq_cursor_seek(struct mq_cursor *c, uint64_t offset, struct mq_err *err);

@@ -9,21 +9,23 @@
 int mq_slots_read(int fd, uint32_t block, mq_slot_decode_fn *decode, void *ret_value, size_t value_len,
                   int *ret_which, uint64_t *ret_seq, const char *what, struct mq_err *err)
 {
-	uint8_t raw[2][MQ_SLOT_LEN];
+	uint8_t raw[MQ_SLOT_BLOCK + MQ_SLOT_LEN];
 	uint8_t value[2][256];
 	uint64_t seq[2];
 	bool empty[2];
 	int best;
 
 	for (int attempt = 0;; attempt++) {
-		for (int i = 0; i < 2; i++) {
-			ssize_t n = mq_sys->pread(fd, raw[i], MQ_SLOT_LEN, (uint64_t)(block + (uint32_t)i) * MQ_SLOT_BLOCK);
+		ssize_t n = mq_sys->pread(fd, raw, sizeof raw, (uint64_t)block * MQ_SLOT_BLOCK);
 
-			if (n < 0)
-				return mq_err_sys(err, (int)n, "%s: cannot read", what);
-			memset(raw[i] + n, 0, (size_t)(MQ_SLOT_LEN - n)); /* beyond the end: never written */
-			seq[i] = decode(raw[i], block + (uint32_t)i, value[i]);
-			empty[i] = seq[i] == 0 && mq_slot_empty(raw[i]);
+		if (n < 0)
+			return mq_err_sys(err, (int)n, "%s: cannot read", what);
+		memset(raw + n, 0, sizeof raw - (size_t)n); /* beyond the end: never written */
+		for (int i = 0; i < 2; i++) {
+			const uint8_t *slot = raw + (size_t)i * MQ_SLOT_BLOCK;
+
+			seq[i] = decode(slot, block + (uint32_t)i, value[i]);
+			empty[i] = seq[i] == 0 && mq_slot_empty(slot);
 		}
 		best = seq[0] > seq[1] ? 0 : 1;
 		if (seq[best] > 0 || (empty[0] && empty[1]))
