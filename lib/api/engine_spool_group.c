@@ -251,6 +251,21 @@ static int ack_as_owner(struct mq_spool *s, const char *group, struct mq_topic *
 	return rc;
 }
 
+/* Where there are too many, entries below the place may go first. */
+static int add_acks(struct group_handle *h, const char *group, uint32_t p, struct mq_commit *c, const uint64_t *offsets, size_t n,
+                    struct mq_err *err)
+{
+	struct mq_err unheard;
+	uint64_t seq;
+	int which, rc = mq_acks_add(&h->g, p, c, offsets, n, err);
+
+	if (rc != MQ_EAGAIN || ack_as_owner(h->t.spool, group, &h->t, p, &unheard) < 0 ||
+	    mq_group_topic_read(&h->g, p, c, &which, &seq, &unheard) < 0 || which < 0)
+		return rc;
+	*err = (struct mq_err)MQ_ERR_INIT;
+	return mq_acks_add(&h->g, p, c, offsets, n, err);
+}
+
 int mq_engine_spool_group_ack(struct mq_store *s, const char *group, const char *topic, uint32_t p, const char *token,
                               const uint64_t *offsets, size_t n, struct mq_err *err)
 {
@@ -279,7 +294,7 @@ int mq_engine_spool_group_ack(struct mq_store *s, const char *group, const char 
 			rc = mq_err_set(err, MQ_EINPUT, "%s:%u:%llu is not there yet (the end is %llu)", topic, p,
 			                (unsigned long long)offsets[i], (unsigned long long)b.visible);
 	if (rc == 0)
-		rc = mq_acks_add(&h.g, p, &c, offsets, n, err);
+		rc = add_acks(&h, group, p, &c, offsets, n, err);
 	if (rc == 0)
 		rc = ack_as_owner(mq_engine_spool_of(s), group, &h.t, p, err);
 	group_close(&h);

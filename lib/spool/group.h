@@ -47,6 +47,9 @@ int mq_group_remove(struct mq_spool *s, const char *group, const char *topic, bo
 int mq_group_witness(struct mq_topic *t, uint32_t p, const struct mq_segment_id *segment, uint64_t *pos, uint64_t *offset,
                      uint64_t *committed);
 
+/* Wake the owners, who look for acknowledgements and for a place set by hand. */
+void mq_group_ring(struct mq_group_topic *g);
+
 /* 1: owned; the owner's line ("PID HOST MEMBER") goes to ret_line.  *ret_handler: a handler's lock is held. */
 int mq_group_owner(struct mq_group_topic *g, uint32_t p, char ret_line[MQ_GROUP_OWNER_LEN], bool *ret_handler,
                    struct mq_err *err);

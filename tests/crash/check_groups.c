@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "check_parts.h"
+#include "spool/acks_file.h"
 #include "spool/owner.h"
 
 /* ---- groups ---------------------------------------------------------------------------------------- */
@@ -65,6 +66,20 @@ static int check_place(struct checking *k, const struct story *y, struct mq_topi
 	return 0;
 }
 
+/* Does the place, or an acknowledgement above it, say that the record is done? */
+static bool is_done(struct mq_ownership *o, uint64_t offset)
+{
+	struct mq_acks above;
+	bool done = offset < o->commit.offset;
+
+	if (done || mq_acks_read(&o->g, 0, &o->commit, &above, NULL) < 0)
+		return done;
+	for (size_t i = 0; i < above.n; i++)
+		done |= above.offset[i] == offset;
+	mq_acks_release(&above);
+	return done;
+}
+
 /* A member takes the partition, finds what strangers acknowledged, and commits to the end. */
 static int go_on(struct checking *k, const struct story *y, struct mq_topic *t, const char *group, uint64_t end)
 {
@@ -82,7 +97,7 @@ static int go_on(struct checking *k, const struct story *y, struct mq_topic *t, 
 	}
 	rc = mq_acks_merge(&o, &err);
 	for (const struct fact *f = NULL; rc == 0 && (f = fact_next(k->s, y, f));)
-		if (f->kind == FACT_OUTSIDE && strcmp(f->name, group) == 0 && o.commit.offset <= f->offset) {
+		if (f->kind == FACT_OUTSIDE && strcmp(f->name, group) == 0 && !is_done(&o, f->offset)) {
 			rc = wrong(k, "group %s, %s: the record at %llu was acknowledged and is to be read again, from %llu on", group,
 			           y->name, (unsigned long long)f->offset, (unsigned long long)o.commit.offset);
 			goto out;

@@ -182,6 +182,28 @@ static void strangers_acknowledge(void)
 	pub_close(&a);
 }
 
+/* So many of them lie below the place that their file is made anew, and more come. */
+static void acknowledgements_are_made_anew(void)
+{
+	uint64_t many[200];
+
+	begin();
+	pub_durable(&a, 204, 24);
+	take("g");
+	commit(0);
+	sync_commits();
+	for (uint64_t i = 0; i < 200; i++)
+		many[i] = 1 + i;
+	acknowledge(many, 200);
+	acknowledge((const uint64_t[]){0, 202}, 2);
+	merge(201);
+	acknowledge((const uint64_t[]){203}, 1);
+	acknowledge((const uint64_t[]){201}, 1);
+	merge(204);
+	leave();
+	pub_close(&a);
+}
+
 /* ---- producers ------------------------------------------------------------------------------------- */
 
 static void name_producer(const char *name)
@@ -346,6 +368,7 @@ const struct scenario scenarios_spool[] = {
     {"a-group-lacks-only-its-bell", a_group_lacks_only_its_bell},
     {"a-commit-outlives-its-records", a_commit_outlives_its_records},
     {"strangers-acknowledge", strangers_acknowledge},
+    {"acknowledgements-are-made-anew", acknowledgements_are_made_anew},
     {"a-named-producer", a_named_producer},
     {"the-log-start-moves", the_log_start_moves},
     {"the-log-start-passes-unsynced-records", the_log_start_passes_unsynced_records},

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "spool/acks_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/crc32c.h"
+#include "spool/dirs.h"
+#include "sys/sys.h"
+
+enum { READ_LEN = 2048 * MQ_ACK_LEN };
+
+static uint32_t entry_crc(const uint8_t *e, uint64_t at)
+{
+	uint8_t pos[8];
+
+	mq_put_le64(pos, at);
+	return mq_crc32c(mq_crc32c(0, pos, sizeof pos), e, MQ_ACK_LEN - 4);
+}
+
+static void encode(uint8_t *e, uint64_t at, uint64_t offset, const struct mq_commit *now)
+{
+	mq_put_le64(e, offset);
+	mq_put_le32(e + 8, now->generation);
+	mq_put_le32(e + 12, now->seeks);
+	memcpy(e + 16, now->topic_id, 4);
+	mq_put_le32(e + 20, entry_crc(e, at));
+}
+
+static bool decode(const uint8_t *e, uint64_t at, const struct mq_commit *now, uint64_t *ret_offset)
+{
+	*ret_offset = mq_get_le64(e);
+	return mq_get_le32(e + 20) == entry_crc(e, at) && mq_get_le32(e + 8) == now->generation &&
+	       mq_get_le32(e + 12) == now->seeks && memcmp(e + 16, now->topic_id, 4) == 0;
+}
+
+static void file_name(uint32_t p, char ret[32])
+{
+	snprintf(ret, 32, "acked.%u", p);
+}
+
+/* ---- reading ---- */
+static int keep(struct mq_acks *a, uint64_t offset)
+{
+	if (a->n == a->cap) {
+		size_t cap = a->cap ? 2 * a->cap : 256;
+		uint64_t *v = realloc(a->offset, cap * sizeof *v);
+
+		if (!v)
+			return -ENOMEM;
+		a->offset = v;
+		a->cap = cap;
+	}
+	a->offset[a->n++] = offset;
+	return 0;
+}
+
+static int compare(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void sort(struct mq_acks *a)
+{
+	size_t n = 0;
+
+	if (a->n > 1)
+		qsort(a->offset, a->n, sizeof *a->offset, compare);
+	for (size_t i = 0; i < a->n; i++)
+		if (i == 0 || a->offset[i] != a->offset[n - 1])
+			a->offset[n++] = a->offset[i];
+	a->n = n;
+}
+
+/* Entries from a->size on: 1 there may be more, 0 that was all. */
+static int read_some(int fd, const struct mq_commit *now, uint8_t buf[READ_LEN], struct mq_acks *a)
+{
+	size_t len = 0;
+	ssize_t n = 1;
+
+	while (len < READ_LEN && n != 0) {
+		n = mq_sys->pread(fd, buf + len, READ_LEN - len, a->size + len);
+		if (n < 0 && n != -EINTR)
+			return (int)n;
+		len += n > 0 ? (size_t)n : 0;
+	}
+	for (size_t at = 0; at + MQ_ACK_LEN <= len; at += MQ_ACK_LEN) {
+		uint64_t offset;
+
+		if (decode(buf + at, a->size + at, now, &offset) && offset >= now->offset && keep(a, offset) < 0)
+			return -ENOMEM;
+	}
+	a->size += len;
+	return len == READ_LEN;
+}
+
+int mq_acks_read(struct mq_group_topic *g, uint32_t p, const struct mq_commit *now, struct mq_acks *ret, struct mq_err *err)
+{
+	struct mq_acks a = {0};
+	uint8_t *buf;
+	char name[32];
+	int fd, rc = 1;
+
+	*ret = a;
+	file_name(p, name);
+	fd = mq_sys->openat(g->dir, name, O_RDONLY, 0);
+	if (fd == -ENOENT)
+		return 0;
+	if (fd < 0)
+		return mq_err_sys(err, fd, "%s: cannot open %s", g->label, name);
+	buf = malloc(READ_LEN);
+	if (!buf)
+		rc = -ENOMEM;
+	while (rc > 0)
+		rc = read_some(fd, now, buf, &a);
+	free(buf);
+	(void)mq_sys->close(fd);
+	if (rc < 0) {
+		mq_acks_release(&a);
+		return mq_err_sys(err, rc, "%s: cannot read %s", g->label, name);
+	}
+	sort(&a);
+	*ret = a;
+	return 0;
+}
+
+void mq_acks_release(struct mq_acks *a)
+{
+	free(a->offset);
+	*a = (struct mq_acks){0};
+}
+
+/* ---- writing ---- */
+static int open_to_add(struct mq_group_topic *g, const char *name)
+{
+	unsigned mode = g->topic->spool->file_mode;
+	int rc, fd = mq_sys->openat(g->dir, name, O_RDWR, 0);
+
+	if (fd != -ENOENT)
+		return fd;
+	fd = mq_sys->openat(g->dir, name, O_RDWR | O_CREAT | O_EXCL, mode);
+	rc = fd < 0 ? fd : mq_sys->fchmod(fd, mode);
+	if (fd >= 0 && rc < 0)
+		(void)mq_sys->close(fd);
+	return rc < 0 ? rc : fd;
+}
+
+static int write_at(int fd, const uint8_t *bytes, size_t len, uint64_t at)
+{
+	for (size_t done = 0; done < len;) {
+		ssize_t n = mq_sys->pwrite(fd, bytes + done, len - done, at + done);
+
+		if (n == -EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? (int)n : -EIO;
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+/* What counts: a record below the place is done already. */
+static size_t encode_all(uint8_t *bytes, uint64_t at, const struct mq_commit *now, const uint64_t *offsets, size_t n)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (offsets[i] >= now->offset) {
+			encode(bytes + len, at + len, offsets[i], now);
+			len += MQ_ACK_LEN;
+		}
+	return len;
+}
+
+static bool holds(const uint64_t *offsets, size_t n, uint64_t offset)
+{
+	for (size_t i = 0; i < n; i++)
+		if (offsets[i] == offset)
+			return true;
+	return false;
+}
+
+int mq_acks_append(struct mq_group_topic *g, uint32_t p, const struct mq_commit *now, const uint64_t *offsets, size_t n,
+                   struct mq_err *err)
+{
+	uint8_t *bytes = malloc(n * MQ_ACK_LEN + 1);
+	struct mq_stat st;
+	char name[32];
+	int fd, rc;
+
+	file_name(p, name);
+	fd = bytes ? open_to_add(g, name) : -ENOMEM;
+	rc = fd < 0 ? fd : mq_sys->stat(fd, &st);
+	if (rc == 0 && st.size >= MQ_ACKS_MAX && !holds(offsets, n, now->offset))
+		rc = mq_err_set(err, MQ_EAGAIN,
+		                "%s: %u acknowledgements wait above offset %llu of partition %u, which has none: acknowledge that record, "
+		                "or set the place with mq-group seek",
+		                g->label, MQ_ACKS_MAX / MQ_ACK_LEN, (unsigned long long)now->offset, p);
+	else if (rc == 0) {
+		uint64_t at = st.size - st.size % MQ_ACK_LEN; /* a torn end is written over */
+		size_t len = encode_all(bytes, at, now, offsets, n);
+
+		if (len > 0 && (st.size == 0 || st.size % MQ_ACK_LEN != 0))
+			rc = mq_sys->fsync(g->dir);
+		if (rc == 0 && len > 0)
+			rc = write_at(fd, bytes, len, at);
+		if (rc == 0 && len > 0)
+			rc = mq_sys->fdatasync(fd);
+		if (rc < 0)
+			mq_err_sys(err, rc, "%s: cannot write %s", g->label, name);
+	} else {
+		mq_err_sys(err, rc, "%s: cannot open %s", g->label, name);
+	}
+	free(bytes);
+	if (fd >= 0)
+		(void)mq_sys->close(fd);
+	return rc;
+}
+
+int mq_acks_rewrite(struct mq_group_topic *g, uint32_t p, const struct mq_commit *now, const uint64_t *offsets, size_t n,
+                    struct mq_err *err)
+{
+	uint8_t *bytes = malloc(n * MQ_ACK_LEN + 1);
+	char name[32];
+	size_t len;
+	int rc;
+
+	if (!bytes)
+		return mq_err_set(err, -ENOMEM, "no memory for %zu acknowledgements", n);
+	file_name(p, name);
+	len = encode_all(bytes, 0, now, offsets, n);
+	bytes[len++] = 0;
+	rc = mq_file_put(g->dir, name, g->topic->spool->file_mode, bytes, len, true, err);
+	free(bytes);
+	if (rc < 0)
+		mq_err_prefix(err, "%s", g->label);
+	return rc;
+}
+
+int mq_acks_remove(struct mq_group_topic *g, uint32_t p, struct mq_err *err)
+{
+	char name[32];
+	int rc;
+
+	file_name(p, name);
+	rc = mq_sys->unlinkat(g->dir, name, false);
+	return rc < 0 && rc != -ENOENT ? mq_err_sys(err, rc, "%s: cannot remove %s", g->label, name) : 0;
+}
