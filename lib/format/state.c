@@ -77,6 +77,7 @@ void mq_tail_encode(const struct mq_tail *t, uint64_t seq, uint32_t block, uint8
 	mq_put_le64(to + 200, (uint64_t)t->max_time_us);
 	mq_put_le64(to + 208, t->producers_pos);
 	mq_put_le64(to + 216, t->strict_offset);
+	mq_put_le64(to + 224, t->offset_min);
 	seal(to, seq, block);
 }
 
@@ -101,6 +102,7 @@ uint64_t mq_tail_decode(const uint8_t bytes[MQ_SLOT_LEN], uint32_t block, struct
 	    .max_time_us = (int64_t)mq_get_le64(bytes + 200),
 	    .producers_pos = mq_get_le64(bytes + 208),
 	    .strict_offset = mq_get_le64(bytes + 216),
+	    .offset_min = mq_get_le64(bytes + 224),
 	};
 	memcpy(ret->segment.b, bytes + 16, 16);
 	memcpy(ret->boot_id, bytes + 88, 16);
@@ -119,6 +121,7 @@ void mq_mark_encode(const struct mq_mark *m, uint64_t seq, uint32_t block, uint8
 	mq_put_le64(to + 48, m->started);
 	mq_put_le64(to + 56, m->finished);
 	mq_put_le64(to + 64, m->last_sync_ns);
+	mq_put_le64(to + 72, m->aim_pos);
 	seal(to, seq, block);
 }
 
@@ -133,6 +136,7 @@ uint64_t mq_mark_decode(const uint8_t bytes[MQ_SLOT_LEN], uint32_t block, struct
 	    .started = mq_get_le64(bytes + 48),
 	    .finished = mq_get_le64(bytes + 56),
 	    .last_sync_ns = mq_get_le64(bytes + 64),
+	    .aim_pos = mq_get_le64(bytes + 72),
 	};
 	memcpy(ret->segment.b, bytes + 16, 16);
 	return seq;

@@ -43,6 +43,7 @@ struct mq_tail {
 	int64_t max_time_us;
 	uint64_t producers_pos;
 	uint64_t strict_offset;    /* offset at strict_start */
+	uint64_t offset_min;       /* unsettled: offsets below were visible or committed, whatever verifies */
 };
 
 struct mq_mark {
@@ -51,6 +52,7 @@ struct mq_mark {
 	uint64_t end_offset;
 	uint64_t started, finished;
 	uint64_t last_sync_ns;
+	uint64_t aim_pos;          /* the sync that was started last makes this segment durable up to here */
 };
 
 struct mq_start {

@@ -12,6 +12,7 @@
  * Durability is (segment, position), never an offset: after a close the same offset may stand elsewhere.
  */
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "log/internal.h"
@@ -97,6 +98,7 @@ static int lead(struct mq_log *log, int m, const struct mq_log_ticket *ticket, s
 	mark.started = all.mark[m].finished + 1;
 	mark.finished = all.mark[m].finished;
 	mark.last_sync_ns = all.mark[m].last_sync_ns;
+	mark.aim_pos = t.pos;
 	seq = all.seq[m];
 	rc = mq_state_mark_write(&log->state, m, &mark, ++seq, err);
 	if (rc < 0)
@@ -131,12 +133,34 @@ static int lead(struct mq_log *log, int m, const struct mq_log_ticket *ticket, s
 	return rc;
 }
 
-static void wake(struct mq_log *log)
-{
-	uint32_t *word = mq_state_futex(&log->state, NULL);
+/*
+ * Who waits belongs to one of two classes, by the futex word that it saw and whether the sync at work then covers its
+ * batch: that sync's end, which adds 1 to the word, is for class word & 1; the next one's for the other.  So whoever a sync
+ * does not cover sleeps on, but for one: it leads the next.  All wake within two ends of what they saw; a wake-up too many
+ * costs a look, one too few (its reader was killed) the time-out.
+ */
+enum { CLASS_BOTH = 3 };
 
-	if (word)
-		(void)mq_sys->futex_wake(word); /* what it fails at, the waiters' time-out covers */
+static uint32_t class_of(uint32_t word)
+{
+	return 1u << (word & 1);
+}
+
+/* What these calls fail at, the waiters' time-out covers. */
+static void wake(struct mq_log *log, int m, int rc)
+{
+	uint32_t *word = mq_state_futex(&log->state, NULL), seen;
+
+	if (!word)
+		return;
+	if (m != 0 || rc < 0 || mq_state_futex_read(&log->state, &seen, NULL) < 0) { /* a stall, a failure: all look */
+		(void)mq_sys->futex_add(word);
+		(void)mq_sys->futex_wake(word, INT_MAX, CLASS_BOTH);
+		return;
+	}
+	(void)mq_sys->futex_add(word);
+	(void)mq_sys->futex_wake(word, INT_MAX, class_of(seen));
+	(void)mq_sys->futex_wake(word, 1, class_of(seen + 1));
 }
 
 int mq_log_sync_locked(struct mq_log *log, struct mq_err *err)
@@ -152,7 +176,7 @@ int mq_log_sync_locked(struct mq_log *log, struct mq_err *err)
 	if (rc == 0) {
 		rc = lead(log, m, NULL, err);
 		(void)mq_sys->lock(log->lock, MQ_LOCK_NONE, (uint64_t)(MQ_LOG_SYNC_BYTE + m), 1, false);
-		wake(log);
+		wake(log, m, rc);
 		if (rc == 1)
 			rc = mq_err_set(err, MQ_EBROKEN, "the head changed under the append lock");
 	} else {
@@ -193,19 +217,43 @@ static int fate(struct mq_log *log, const struct mq_tail *t, const struct mq_log
 	                  (unsigned long long)ticket->base_offset, (unsigned long long)ticket->next_offset - 1);
 }
 
+/* What the durable marks say of a ticket that is not safe yet. */
+struct outlook {
+	uint64_t sync_ns;  /* how long the slowest sync took */
+	bool at_work;      /* a sync of its segment was started on byte 0, which … */
+	bool covers;       /* … makes it durable */
+};
+
 /* 1: as safe as asked.  0: not yet.  marks: how many to look at. */
-static int check(struct mq_log *log, const struct mq_log_ticket *ticket, enum mq_ack level, int marks,
-                 uint64_t *ret_sync_ns, struct mq_err *err)
+static int check(struct mq_log *log, const struct mq_log_ticket *ticket, enum mq_ack level, int marks, struct outlook *ret,
+                 struct mq_err *err)
 {
+	struct mq_marks all;
+	struct mq_mark best = {0};
 	struct mq_tail t;
-	uint64_t pos, offset, seq, visible;
-	int rc = mq_state_durable(&log->state, marks, &ticket->segment, &pos, &offset, ret_sync_ns, err);
+	uint64_t seq, visible;
+	int rc = mq_state_marks_read(&log->state, marks, &all, err);
 
 	if (rc < 0)
 		return rc;
-	if (pos >= ticket->end_pos)
+	*ret = (struct outlook){0};
+	for (int m = 0; m < marks; m++) {
+		const struct mq_mark *v = &all.mark[m];
+
+		if (v->last_sync_ns > ret->sync_ns)
+			ret->sync_ns = v->last_sync_ns;
+		if (all.seq[m] == 0 || !mq_segment_id_equal(&v->segment, &ticket->segment))
+			continue;
+		if (v->pos > best.pos)
+			best = *v;
+		if (m == 0) {
+			ret->at_work = v->started != v->finished;
+			ret->covers = v->aim_pos >= ticket->end_pos;
+		}
+	}
+	if (best.pos >= ticket->end_pos)
 		return 1;
-	if (pos > 0 && marks == 1 && level >= MQ_ACK_DURABLE)
+	if (best.pos > 0 && marks == 1 && level >= MQ_ACK_DURABLE)
 		return 0; /* the leader is at work in this segment; were it closed meanwhile, the time-out looks at all */
 	rc = mq_state_tail_read(&log->state, &t, &seq, err);
 	if (rc < 0)
@@ -215,7 +263,7 @@ static int check(struct mq_log *log, const struct mq_log_ticket *ticket, enum mq
 	if (!mq_segment_id_equal(&t.segment, &ticket->segment))
 		return fate(log, &t, ticket, err);
 	if (level == MQ_ACK_WRITTEN) {
-		mq_visible_end(&t, pos, offset, &visible, NULL);
+		mq_visible_end(&t, best.pos, best.end_offset, &visible, NULL);
 		return visible >= ticket->end_pos;
 	}
 	return 0;
@@ -236,7 +284,7 @@ static int try_lead(struct mq_log *log, int m, const struct mq_log_ticket *ticke
 	}
 	rc = lead(log, m, ticket, err);
 	(void)mq_sys->lock(log->lock, MQ_LOCK_NONE, (uint64_t)(MQ_LOG_SYNC_BYTE + m), 1, false);
-	wake(log);
+	wake(log, m, rc);
 	pthread_mutex_unlock(&log->lead);
 	mq_unhold_signals();
 	if (rc < 0)
@@ -263,7 +311,7 @@ static int unknown(struct mq_log *log, const struct mq_log_ticket *ticket, struc
 /* Sleep until a leader has finished.  1: done; 0: look again; *m: the byte to try next. */
 static int await(struct mq_log *log, const struct mq_log_ticket *ticket, enum mq_ack level, int *m, struct mq_err *err)
 {
-	uint64_t sync_ns = 0;
+	struct outlook o = {0};
 	uint32_t *word, seen;
 	int rc;
 
@@ -271,10 +319,11 @@ static int await(struct mq_log *log, const struct mq_log_ticket *ticket, enum mq
 	word = mq_state_futex(&log->state, err);
 	rc = word ? mq_state_futex_read(&log->state, &seen, err) : MQ_EBROKEN;
 	if (rc == 0)
-		rc = check(log, ticket, level, *m == 0 ? 1 : MQ_STATE_MARKS, &sync_ns, err);
+		rc = check(log, ticket, level, *m == 0 ? 1 : MQ_STATE_MARKS, &o, err);
 	pthread_mutex_unlock(&log->lead);
 	if (rc == 0) {
-		int slept = mq_sys->futex_wait(word, seen, max_i64(20 * 1000 * 1000, 4 * (int64_t)sync_ns));
+		uint32_t classes = o.at_work && *m == 0 ? class_of(o.covers ? seen : seen + 1) : CLASS_BOTH;
+		int slept = mq_sys->futex_wait(word, seen, classes, max_i64(20 * 1000 * 1000, 4 * (int64_t)o.sync_ns));
 
 		if (slept == -ETIMEDOUT) { /* stalled: all marks count, and the next byte is tried */
 			*m = (*m + 1) % MQ_STATE_MARKS;
@@ -282,7 +331,7 @@ static int await(struct mq_log *log, const struct mq_log_ticket *ticket, enum mq
 			rc = mq_err_sys(err, -EIO, "cannot wait for a sync: state's page cannot be had");
 		} else {
 			pthread_mutex_lock(&log->lead);
-			rc = check(log, ticket, level, *m == 0 ? 1 : MQ_STATE_MARKS, &sync_ns, err);
+			rc = check(log, ticket, level, *m == 0 ? 1 : MQ_STATE_MARKS, &o, err);
 			pthread_mutex_unlock(&log->lead);
 		}
 	}
@@ -296,11 +345,12 @@ int mq_log_wait(struct mq_log *log, const struct mq_log_ticket *ticket, enum mq_
 	if (level == MQ_ACK_NONE)
 		return mq_log_write_behind(log, ticket, err);
 	for (;;) {
+		struct outlook o;
 		int rc;
 
 		if (level == MQ_ACK_WRITTEN) { /* visible without a sync, perhaps */
 			pthread_mutex_lock(&log->lead);
-			rc = check(log, ticket, level, MQ_STATE_MARKS, NULL, err);
+			rc = check(log, ticket, level, MQ_STATE_MARKS, &o, err);
 			pthread_mutex_unlock(&log->lead);
 			if (rc != 0)
 				return rc < 0 ? rc : mq_log_write_behind(log, ticket, err);

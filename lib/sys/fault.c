@@ -267,9 +267,10 @@ static void *fault_map_shared(int fd, uint64_t at, size_t len)
 }
 
 PLAIN(int, unmap, (void *p, size_t len), (p, len), -1, NULL)
-PLAIN(int, futex_wait, (uint32_t *word, uint32_t seen, int64_t timeout_ns), (word, seen, timeout_ns),
+PLAIN(int, futex_wait, (uint32_t *word, uint32_t seen, uint32_t classes, int64_t timeout_ns), (word, seen, classes, timeout_ns),
       -1, NULL)
-PLAIN(int, futex_wake, (uint32_t *word), (word), -1, NULL)
+PLAIN(int, futex_wake, (uint32_t *word, int max, uint32_t classes), (word, max, classes), -1, NULL)
+PLAIN(int, futex_add, (uint32_t *word), (word), -1, NULL)
 PLAIN(int64_t, clock_ns, (enum mq_clock which), (which), -1, NULL)
 PLAIN(int, random, (void *buf, size_t len), (buf, len), -1, NULL)
 

@@ -68,19 +68,27 @@ static int real_unmap(void *p, size_t len)
 }
 
 /* Not FUTEX_PRIVATE_FLAG: the word is in a page that processes share. */
-static int real_futex_wait(uint32_t *word, uint32_t seen, int64_t timeout_ns)
+static int real_futex_wait(uint32_t *word, uint32_t seen, uint32_t classes, int64_t timeout_ns)
 {
-	struct timespec ts = to_timespec(timeout_ns < 0 ? 0 : timeout_ns);
+	struct timespec until; /* this kind of wait takes a time, and not how long */
 
-	return real_int((int)syscall(SYS_futex, word, FUTEX_WAIT, seen, timeout_ns < 0 ? NULL : &ts,
-	                             NULL, 0));
+	if (timeout_ns >= 0) {
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until = to_timespec(until.tv_sec * INT64_C(1000000000) + until.tv_nsec + timeout_ns);
+	}
+	return real_int((int)syscall(SYS_futex, word, FUTEX_WAIT_BITSET, seen, timeout_ns < 0 ? NULL : &until, NULL, classes));
+}
+
+static int real_futex_wake(uint32_t *word, int max, uint32_t classes)
+{
+	return real_int((int)syscall(SYS_futex, word, FUTEX_WAKE_BITSET, max, NULL, NULL, classes));
 }
 
 /* The kernel does the addition: a store of our own to a page that cannot be written (a file system that shut itself
- * down) would be SIGBUS, and this is -EFAULT. */
-static int real_futex_wake(uint32_t *word)
+ * down) would be SIGBUS, and this is -EFAULT.  It wakes who waits at the next word: nobody. */
+static int real_futex_add(uint32_t *word)
 {
-	return real_int((int)syscall(SYS_futex, word, FUTEX_WAKE_OP, INT_MAX, NULL, word,
+	return real_int((int)syscall(SYS_futex, word + 1, FUTEX_WAKE_OP, 1, NULL, word,
 	                             FUTEX_OP(FUTEX_OP_ADD, 1, FUTEX_OP_CMP_EQ, 0)));
 }
 
@@ -206,6 +214,7 @@ const struct mq_sys mq_sys_real = {
 	.unmap = real_unmap,
 	.futex_wait = real_futex_wait,
 	.futex_wake = real_futex_wake,
+	.futex_add = real_futex_add,
 	.clock_ns = real_clock_ns,
 	.random = real_random,
 	.pid = real_pid,

@@ -232,9 +232,11 @@ static void *record_map_shared(int fd, uint64_t at, size_t len)
 }
 
 PLAIN(int, unmap, (void *p, size_t len), (p, len), entry_uint("len", len))
-PLAIN(int, futex_wait, (uint32_t *word, uint32_t seen, int64_t timeout_ns), (word, seen, timeout_ns),
-      entry_uint("seen", seen); entry_int("timeout", timeout_ns))
-PLAIN(int, futex_wake, (uint32_t *word), (word), (void)0)
+PLAIN(int, futex_wait, (uint32_t *word, uint32_t seen, uint32_t classes, int64_t timeout_ns), (word, seen, classes, timeout_ns),
+      entry_uint("seen", seen); entry_uint("classes", classes); entry_int("timeout", timeout_ns))
+PLAIN(int, futex_wake, (uint32_t *word, int max, uint32_t classes), (word, max, classes),
+      entry_int("max", max); entry_uint("classes", classes))
+PLAIN(int, futex_add, (uint32_t *word), (word), (void)0)
 
 /* --- time and chance ------------------------------------------------------------------------ */
 

@@ -101,8 +101,11 @@ struct mq_sys {
 	/* shared words */
 	void *(*map_shared)(int fd, uint64_t at, size_t len);                  /* read and write; NULL: errno says why */
 	int (*unmap)(void *p, size_t len);
-	int (*futex_wait)(uint32_t *word, uint32_t seen, int64_t timeout_ns);  /* -EAGAIN, -ETIMEDOUT, -EINTR; -EFAULT as below */
-	int (*futex_wake)(uint32_t *word);                                     /* add 1 to it, then wake all; -EFAULT: its page cannot be had */
+	/* A waiter belongs to classes (bits, at least one); a wake-up names the classes that it is for and how many of them.
+	 * -EAGAIN: the word is not what was seen; -ETIMEDOUT, -EINTR; -EFAULT: its page cannot be had. */
+	int (*futex_wait)(uint32_t *word, uint32_t seen, uint32_t classes, int64_t timeout_ns);
+	int (*futex_wake)(uint32_t *word, int max, uint32_t classes); /* how many woke */
+	int (*futex_add)(uint32_t *word);                             /* 1; may wake a waiter.  word[1] is in the same page, nobody waits there */
 
 	/* time and chance */
 	int64_t (*clock_ns)(enum mq_clock which);

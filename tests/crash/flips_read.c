@@ -70,8 +70,7 @@ void flips_read(struct mq_spool *s, const char *topic, uint32_t p, struct readin
 			rc = 0;
 		}
 		ret->end = c.visible_offset;
-		ret->durable = c.durable_offset;
-		ret->refused = rc != 0;
+		ret->refused = rc != 0 || (c.chain.n > 0 && mq_cursor_durable(&c, &ret->durable, NULL) < 0);
 		mq_cursor_release(&c);
 	}
 	if (dir >= 0)

@@ -373,7 +373,7 @@ static void every_flipped_bit_of_an_index_entry_is_detected(void **state)
 /* --- state, start, offsets ---------------------------------------------------------------------- */
 
 static const char TAIL[] = "0807060504030201"                 /* sequence */
-                           "b7d8026c"                         /* checksum, for block 2 */
+                           "c40ee260"                         /* checksum, for block 2 */
                            "01000000"                         /* rolling */
                            "1f0c22ab00112233445566778899aabb" /* segment */
                            "0010000000000000"                 /* its base */
@@ -391,7 +391,9 @@ static const char TAIL[] = "0807060504030201"                 /* sequence */
                            "0500000000000000 0600000000000000 0700000000000000 0800000000000000"
                            "40e2010000000600"                 /* segment created */
                            "41e2010000000600"                 /* greatest time */
-                           "0903000000000000";                /* producers up to 777 */
+                           "0903000000000000"                 /* producers up to 777 */
+                           "0110000000000000"                 /* offset where strict begins */
+                           "0310000000000000";                /* unsettled: the least fresh offset */
 
 static const char MARK[] = "0300000000000000"                 /* sequence */
                            "9a939d5f"                         /* checksum, for block 6 */
@@ -430,10 +432,11 @@ static void a_tail_slot_has_the_bytes_of_the_table(void **state)
 	                    .strict_start = 512, .strict_end = 640, .index_pos = 513, .index_count = 3,
 	                    .state_ino = 12345, .state_btime_ns = 123456789, .epoch = {7, 2},
 	                    .mounts = {1, 2, 3, 4, 5, 6, 7, 8}, .segment_created_us = 0x600000001e240,
-	                    .max_time_us = 0x600000001e241, .producers_pos = 777}, back;
+	                    .max_time_us = 0x600000001e241, .producers_pos = 777, .strict_offset = 4097,
+	                    .offset_min = 4099}, back;
 	for (int i = 0; i < 16; i++)
 		t.boot_id[i] = (uint8_t)(0xb0 + i);
-	assert_int_equal(unhex(TAIL, want, sizeof want), 216);
+	assert_int_equal(unhex(TAIL, want, sizeof want), 232);
 	mq_tail_encode(&t, 0x0102030405060708, 2, got);
 	assert_memory_equal(got, want, sizeof want);
 	assert_true(mq_tail_decode(want, 2, &back) == 0x0102030405060708);
@@ -446,13 +449,17 @@ static void a_mark_slot_has_the_bytes_of_the_table(void **state)
 {
 	(void)state;
 	uint8_t want[MQ_SLOT_LEN], got[MQ_SLOT_LEN];
-	struct mq_mark m = {ID, 780, 4098, 5, 4, 100000}, back;
+	struct mq_mark m = {ID, 780, 4098, 5, 4, 100000, 0}, back;
 	unhex(MARK, want, sizeof want);
 	mq_mark_encode(&m, 3, 6, got);
 	assert_memory_equal(got, want, sizeof want);
 	assert_true(mq_mark_decode(want, 6, &back) == 3);
 	mq_mark_encode(&back, 3, 6, got);
 	assert_memory_equal(got, want, sizeof want);
+	m.aim_pos = 0x0102030405060708;
+	mq_mark_encode(&m, 3, 6, got);
+	assert_memory_equal(got + 72, "\x08\x07\x06\x05\x04\x03\x02\x01", 8);
+	assert_true(mq_mark_decode(got, 6, &back) == 3 && back.aim_pos == m.aim_pos);
 	assert_true(mq_mark_decode(want, 5, &back) == 0);
 }
 

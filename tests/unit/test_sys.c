@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -230,22 +231,26 @@ static void a_futex_wakes_a_waiter_in_another_process(void **state)
 		uint32_t *mine = mq_sys->map_shared(fd, 0, 4096), seen;
 		int r = 0;
 		while ((seen = __atomic_load_n(mine, __ATOMIC_ACQUIRE)) < last && (r == 0 || r == -EAGAIN || r == -EINTR))
-			r = mq_sys->futex_wait(mine, seen, INT64_C(20000000000));
+			r = mq_sys->futex_wait(mine, seen, 2, INT64_C(20000000000));
 		_exit(seen >= last ? 0 : 1);
 	}
-	while (mq_sys->futex_wake(word) == 0)
-		; /* until somebody slept */
+	do { /* until somebody slept */
+		assert_int_equal(mq_sys->futex_add(word), 0);
+		assert_int_equal(mq_sys->futex_wake(word, 1, 1), 0); /* of another class */
+	} while (mq_sys->futex_wake(word, 1, 3) == 0);
 	__atomic_store_n(word, last, __ATOMIC_RELEASE);
-	mq_sys->futex_wake(word);
+	assert_int_equal(mq_sys->futex_add(word), 0);
+	assert_in_range(mq_sys->futex_wake(word, INT_MAX, 2), 0, 1);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 	assert_int_equal(*word, last + 1);
-	assert_int_equal(mq_sys->futex_wait(word, 0, -1), -EAGAIN);
-	assert_int_equal(mq_sys->futex_wait(word, last + 1, 1000000), -ETIMEDOUT);
+	assert_int_equal(mq_sys->futex_wait(word, 0, 1, -1), -EAGAIN);
+	assert_int_equal(mq_sys->futex_wait(word, last + 1, 1, 1000000), -ETIMEDOUT);
 	/* A page that cannot be had is an error, not a signal. */
 	assert_int_equal(ftruncate(fd, 0), 0);
-	assert_int_equal(mq_sys->futex_wake(word), -EFAULT);
-	assert_int_equal(mq_sys->futex_wait(word, 0, 1000000), -EFAULT);
+	assert_int_equal(mq_sys->futex_add(word), -EFAULT);
+	assert_int_equal(mq_sys->futex_wake(word, 1, 1), -EFAULT);
+	assert_int_equal(mq_sys->futex_wait(word, 0, 1, 1000000), -EFAULT);
 	assert_int_equal(mq_sys->unmap(word, 4096), 0);
 	mq_sys->close(fd);
 }

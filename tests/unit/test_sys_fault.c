@@ -204,7 +204,7 @@ static int refused(enum mq_sys_call call)
 	struct mq_stat st;
 	struct iovec iov = {"x", 1};
 	struct pollfd p = {.fd = -1};
-	uint32_t word = 0, events;
+	uint32_t word[2] = {0, 0}, events;
 	uint64_t magic;
 	sigset_t set;
 	char buf[8];
@@ -241,8 +241,9 @@ static int refused(enum mq_sys_call call)
 	case CALL_lock_test: return mq_sys->lock_test(fd, MQ_LOCK_WRITE, 0, 1);
 	case CALL_map_shared: return mq_sys->map_shared(fd, 0, 4096) ? 0 : -errno;
 	case CALL_unmap: return mq_sys->unmap(NULL, 0);
-	case CALL_futex_wait: return mq_sys->futex_wait(&word, 1, 0);
-	case CALL_futex_wake: return mq_sys->futex_wake(&word);
+	case CALL_futex_wait: return mq_sys->futex_wait(word, 1, 1, 0);
+	case CALL_futex_wake: return mq_sys->futex_wake(word, 1, 1);
+	case CALL_futex_add: return mq_sys->futex_add(word);
 	case CALL_clock_ns: return (int)mq_sys->clock_ns(MQ_CLOCK_REAL);
 	case CALL_random: return mq_sys->random(buf, 8);
 	case CALL_pid: return mq_sys->pid();
