@@ -22,9 +22,11 @@ struct recovery {
 	uint64_t pos;           /* end of what verifies, so far */
 	uint64_t offset;        /* next offset there */
 	uint64_t witness_pos;   /* bytes below were promised */
+	uint64_t witness_offset; /* next offset there, as far as it was told; else lower */
 	uint64_t offset_min;    /* offsets below were visible or committed */
 	int64_t max_time_us;
 	bool damaged;
+	bool cut;               /* a copy whose marks speak of more than its file holds */
 };
 
 static void note_batch(struct recovery *r, const struct mq_batch *b, uint64_t end)
@@ -92,6 +94,8 @@ static int step_over(struct recovery *r, struct mq_err *err)
 		r->damaged = true;
 		if (rc == 0) {
 			r->pos = r->witness_pos;
+			if (r->offset < r->witness_offset)
+				r->offset = r->witness_offset;
 			return 0;
 		}
 		r->pos = next;
@@ -180,53 +184,90 @@ static int finish_roll(struct mq_log *log, struct mq_err *err)
 	return mq_state_tail_publish(&log->state, &log->tail, ++log->tail_seq, err);
 }
 
+/* Something that was synced says: durable up to pos, where offset is the next. */
+static void promised(struct recovery *r, uint64_t pos, uint64_t offset)
+{
+	if (offset > r->offset_min)
+		r->offset_min = offset;
+	if (r->log->opt.copied && pos > r->size) { /* of the original's disk */
+		r->cut = true;
+		return;
+	}
+	if (pos > r->witness_pos) {
+		r->witness_pos = pos;
+		r->witness_offset = offset;
+	}
+}
+
+/* What the tail tells, trusted or not: what was visible, and what a recovery that was cut short had found out. */
+static void ask_tail(struct recovery *r, uint64_t durable_pos, uint64_t durable_offset)
+{
+	const struct mq_tail *t = &r->log->tail;
+	uint64_t offset = 0, pos;
+
+	if (r->log->tail_seq == 0)
+		return;
+	if (mq_segment_id_equal(&t->segment, &r->log->head.h.id)) {
+		mq_visible_end(t, durable_pos, durable_offset, &pos, &offset);
+		r->max_time_us = t->max_time_us;
+	}
+	if (t->flags & MQ_TAIL_UNSETTLED) {
+		if (offset < t->next_offset)
+			offset = t->next_offset; /* it verified: whoever reads without a tail was shown it */
+		if (offset < t->offset_min)
+			offset = t->offset_min;
+	}
+	promised(r, 0, offset);
+}
+
+static int ask_outside(struct recovery *r, struct mq_err *err)
+{
+	struct mq_log *log = r->log;
+	uint64_t pos = 0, offset = 0, committed = 0;
+	/* What lies below the log start was visible, whatever else is left of it. */
+	int rc = mq_start_read(log->dir, log->opt.topic_id, &offset, err);
+
+	if (rc < 0)
+		return rc;
+	promised(r, 0, offset);
+	if (!log->opt.witness)
+		return 0;
+	offset = 0;
+	rc = log->opt.witness(log->opt.witness_arg, &log->head.h.id, &pos, &offset, &committed);
+	if (rc < 0)
+		return mq_err_set(err, rc, "the log needs repair, and what the groups committed cannot be read: publish or run "
+		                           "mq-check as the spool's owner");
+	promised(r, pos, offset);
+	promised(r, 0, committed);
+	return 0;
+}
+
 /* Where to begin, and what was promised. */
 static int survey_witnesses(struct recovery *r, struct mq_err *err)
 {
 	struct mq_log *log = r->log;
 	const struct mq_segment_header *h = &log->head.h;
-	const struct mq_tail *t = &log->tail;
-	uint64_t pos, offset, outside_pos = 0, outside_offset = 0;
+	uint64_t pos, offset;
 	int rc = mq_state_durable(&log->state, MQ_STATE_MARKS, &h->id, &pos, &offset, NULL, err);
 
 	if (rc < 0)
 		return rc;
+	promised(r, h->born_end_pos, h->born_end_offset);
+	promised(r, pos, offset);
 	r->durable_pos = h->born_end_pos;
 	r->offset = h->born_end_offset;
+	if (r->cut && r->durable_pos > r->size) { /* a copy that ends within what the segment was born with */
+		r->durable_pos = MQ_SEGMENT_HEADER_LEN;
+		r->offset = h->base_offset;
+	}
 	if (pos > r->durable_pos && pos <= r->size) {
 		r->durable_pos = pos;
 		r->offset = offset;
 	}
-	r->witness_pos = pos > h->born_end_pos ? pos : h->born_end_pos;
-	r->offset_min = pos > h->born_end_pos ? offset : h->born_end_offset;
-	r->max_time_us = 0;
-	if (log->tail_seq > 0 && mq_segment_id_equal(&t->segment, &h->id)) {
-		uint64_t visible_pos, visible_offset;
-
-		mq_visible_end(t, pos, offset, &visible_pos, &visible_offset);
-		if (visible_offset > r->offset_min)
-			r->offset_min = visible_offset;
-		r->max_time_us = t->max_time_us;
-	}
-	/* What lies below the log start was visible, whatever else is left of it. */
-	rc = mq_start_read(log->dir, log->opt.topic_id, &offset, err);
+	ask_tail(r, pos, offset);
+	rc = ask_outside(r, err);
 	if (rc < 0)
 		return rc;
-	if (offset > r->offset_min)
-		r->offset_min = offset;
-	if (log->opt.witness) {
-		uint64_t committed = 0;
-
-		rc = log->opt.witness(log->opt.witness_arg, &h->id, &outside_pos, &outside_offset, &committed);
-		if (rc < 0)
-			return mq_err_set(err, rc, "cannot read what the groups committed");
-		if (outside_pos > r->witness_pos)
-			r->witness_pos = outside_pos;
-		if (outside_offset > r->offset_min)
-			r->offset_min = outside_offset;
-		if (committed > r->offset_min)
-			r->offset_min = committed;
-	}
 	if (r->durable_pos > MQ_SEGMENT_HEADER_LEN)
 		log->tail.flags |= MQ_TAIL_PRODUCERS; /* what lies below is not read: there may be some */
 	r->pos = r->durable_pos;
@@ -264,15 +305,18 @@ static int settle_head(struct recovery *r, struct mq_err *err)
 	t->strict_start = r->durable_pos;
 	t->strict_offset = r->durable_offset;
 	t->strict_end = r->pos;
+	/* Until all is done, a gap batch included: who finds it begins anew, and knows what this one knows.  What is
+	 * overwritten here, and in the mark by the sync, is told by nothing else. */
+	t->flags &= ~(uint32_t)MQ_TAIL_ROLLING;
+	t->flags |= MQ_TAIL_UNSETTLED;
+	t->offset_min = r->offset_min;
+	mq_state_tail_adopt(&log->state, t);
 	(void)mq_index_last(&log->head, log->dir, r->pos, &t->index_count, &t->index_pos);
 	if (!r->damaged) {
 		rc = mq_log_write_again(log, &log->scan, r->durable_pos, r->pos, err);
 		if (rc < 0)
 			return rc;
 	}
-	mq_state_tail_adopt(&log->state, t);
-	t->flags &= ~(uint32_t)MQ_TAIL_ROLLING;
-	t->flags |= MQ_TAIL_UNSETTLED; /* until the sync: who finds it begins anew */
 	rc = mq_state_tail_publish(&log->state, t, ++log->tail_seq, err);
 	log->doubt = !r->damaged;
 	if (rc == 0)
@@ -310,10 +354,11 @@ static int full(struct mq_log *log, struct mq_err *err)
 		how.pred_end_offset = r.offset;
 	}
 	how.next_offset_min = r.offset_min;
-	log->tail.flags &= ~(uint32_t)MQ_TAIL_UNSETTLED; /* what is published next has been settled */
 	if (h.blind)
 		mq_log_notice(log, "the header of segment %s does not verify: the log goes on in a new one; run mq-check", log->head.name);
-	if (rc == 0 && r.size <= r.pos && !r.damaged && r.offset_min == r.offset && !h.blind) {
+	if (rc == 0 && r.size <= r.pos && !r.damaged && !r.cut && r.offset_min == r.offset && !h.blind) {
+		log->tail.flags &= ~(uint32_t)MQ_TAIL_UNSETTLED;
+		log->tail.offset_min = 0;
 		log->tail.strict_start = log->tail.strict_end = r.pos; /* all of it is durable */
 		log->tail.strict_offset = r.offset;
 		return mq_state_tail_publish(&log->state, &log->tail, ++log->tail_seq, err);

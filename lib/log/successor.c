@@ -159,7 +159,8 @@ int mq_log_succeed(struct mq_log *log, const struct mq_successor *how, struct mq
 		mq_segment_release(&s);
 		return rc;
 	}
-	t->flags &= ~(uint32_t)MQ_TAIL_ROLLING;
+	t->flags &= ~(uint32_t)(MQ_TAIL_ROLLING | MQ_TAIL_UNSETTLED);
+	t->offset_min = 0;
 	t->segment = s.h.id;
 	t->segment_base = s.h.base_offset;
 	t->segment_created_us = s.h.created_us;

@@ -294,7 +294,13 @@ int mq_group_witness(struct mq_topic *t, uint32_t p, const struct mq_segment_id 
 {
 	struct search q = {t, p, segment, pos, offset, committed};
 
-	return mq_group_each(t->spool, ask_group, &q, NULL);
+	struct mq_stat st;
+	int rc;
+
+	if (t->spool->groups < 0) /* one who may only write cannot look, and must not guess */
+		return mq_sys->statat(t->spool->root, "groups", &st) == -ENOENT ? 0 : -EBUSY;
+	rc = mq_group_each(t->spool, ask_group, &q, NULL);
+	return rc == -EACCES || rc == -EPERM || rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM ? -EBUSY : rc;
 }
 
 int mq_group_owner(struct mq_group_topic *g, uint32_t p, char ret_line[MQ_GROUP_OWNER_LEN], bool *ret_handler,

@@ -43,7 +43,8 @@ int mq_group_each_topic(struct mq_spool *s, const char *group, int (*fn)(void *a
 /* topic NULL: the whole group.  MQ_EAGAIN where a partition is owned, unless force. */
 int mq_group_remove(struct mq_spool *s, const char *group, const char *topic, bool force, bool dry_run, struct mq_err *err);
 
-/* What all groups' commits witness of a partition's segment, and the highest offset committed. */
+/* What all groups' commits witness of a partition's segment, and the highest offset committed.  -EBUSY (75, but
+ * not the full topic that MQ_EAGAIN tells of) where they cannot be read now or by this user. */
 int mq_group_witness(struct mq_topic *t, uint32_t p, const struct mq_segment_id *segment, uint64_t *pos, uint64_t *offset,
                      uint64_t *committed);
 
