@@ -90,7 +90,7 @@ struct mq_consume {
 	struct mq_member *member;
 	int64_t began_ns;
 	int64_t take_again_ns;        /* a freed partition is probed again then; -1: not */
-	unsigned takes;               /* how often in a row */
+	unsigned takes;               /* how often in a row, as far as that matters */
 	int64_t synced_ns;            /* when commits were last synced */
 	bool unsynced;                /* some are not */
 	int64_t sink_synced_ns;       /* when a file was */
@@ -144,6 +144,8 @@ int mq_consume_start(struct mq_consume *c, struct mq_feed *f, const uint64_t *st
 /* --- consume_group.c ------------------------------------------------------------------------ */
 
 int mq_group_join(struct mq_consume *c);
+/* 1: *ret is where the group stands in f's partition; 0: it never was there. */
+int mq_group_stood(struct mq_consume *c, const struct mq_feed *f, uint64_t *ret);
 /* Take what is free.  1: something was taken. */
 int mq_group_take(struct mq_consume *c);
 /* Somebody came or went: what is not free yet may be so in a moment. */

@@ -58,6 +58,8 @@ int mq_feed_open(struct mq_consume *c, struct mq_feed *f, uint64_t offset)
 	rc = c->engine->source_seek(f->source, offset, &loss, c->err);
 	if (rc == 0 && loss.to > loss.from)
 		rc = lose(c, f, &loss);
+	if (rc < 0)
+		mq_feed_close(c, f); /* it stands nowhere: nobody may read on from there */
 	return rc;
 }
 

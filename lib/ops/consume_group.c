@@ -10,6 +10,8 @@
 enum { TAKES_MAX = 8 };
 static const int64_t COMMIT_INTERVAL_NS = INT64_C(5000000000); /* auto.commit.interval.ms */
 static const int64_t PROBE_NS = 1000000;                       /* the first pause between two takes; then twice it */
+static const int64_t UNHEARD_NS = 1000000000;                  /* the pause where nobody will say that it is free */
+static const int64_t HEARD_NS = INT64_C(10000000000);          /* where a member at work will */
 static const int64_t LEFT_NS = INT64_C(10000000000);           /* how long a killed owner's handler is waited for */
 
 static int64_t now_ns(void)
@@ -26,30 +28,46 @@ int mq_group_join(struct mq_consume *c)
 
 /* --- taking --------------------------------------------------------------------------------- */
 
-/* Had the group a place here before it was taken? */
-static bool has_place(struct mq_consume *c, const struct mq_feed *f)
+int mq_group_stood(struct mq_consume *c, const struct mq_feed *f, uint64_t *ret)
 {
 	struct mq_place place;
-	struct mq_err ignored = MQ_ERR_INIT;
-	return c->engine->group_place(c->store, c->req->group, f->topic, f->partition, &place, &ignored) == 0 && place.set;
+	int rc = c->engine->group_place(c->store, c->req->group, f->topic, f->partition, &place, c->err);
+	if (rc == MQ_ENOTOPIC) { /* it never read here; that the place cannot be read is no reason to forget it */
+		*c->err = (struct mq_err){0};
+		return 0;
+	}
+	if (rc == 0 && place.set)
+		*ret = place.offset;
+	return rc < 0 ? rc : place.set;
 }
 
-/* A new group begins where it is told; one with a place goes on from there: mq-group seek moves it. */
-static int begin(struct mq_consume *c, struct mq_feed *f, bool had_place)
+/* A new group begins where it is told; one with a place goes on from there: mq-group seek moves it.  The first place is
+ * set before the partition is taken, since taking it sets one: whoever is killed leaves the one asked for, or none. */
+static int set_first_place(struct mq_consume *c, struct mq_feed *f)
+{
+	uint64_t at;
+	int rc = mq_group_stood(c, f, &at);
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
+	rc = mq_consume_start(c, f, NULL, &at);
+	if (rc == 0)
+		rc = c->engine->group_seek(c->store, c->req->group, f->topic, f->partition, at, false, c->err);
+	if (rc == MQ_EAGAIN) { /* another member was quicker, and set it */
+		*c->err = (struct mq_err){0};
+		rc = 0;
+	}
+	return rc;
+}
+
+static int begin(struct mq_consume *c, struct mq_feed *f)
 {
 	struct mq_place place;
 	uint64_t at;
 	int rc = c->engine->owner_merge_acks(f->owner, &place, c->err);
 	if (rc == 0)
-		rc = mq_consume_start(c, f, had_place && place.set ? &place.offset : NULL, &at);
+		rc = mq_consume_start(c, f, &place.offset, &at);
 	if (rc == 0)
 		rc = mq_feed_open(c, f, at);
-	if (rc < 0)
-		return rc;
-	if (place.set && at != place.offset) {
-		f->committed = place.offset;
-		rc = mq_group_commit_feed(c, f);
-	}
 	if (rc == 0 && c->req->form == MQ_OUT_POSITIONS)
 		rc = c->engine->owner_token(f->owner, f->token, c->err);
 	return rc;
@@ -57,11 +75,12 @@ static int begin(struct mq_consume *c, struct mq_feed *f, bool had_place)
 
 static int take(struct mq_consume *c, struct mq_feed *f)
 {
-	bool had_place = !c->req->range || has_place(c, f);
-	int rc = c->engine->owner_take(c->member, f->topic, f->partition, &f->owner, c->err);
+	int rc = c->req->range ? set_first_place(c, f) : 0;
+	if (rc == 0)
+		rc = c->engine->owner_take(c->member, f->topic, f->partition, &f->owner, c->err);
 	if (rc <= 0)
 		return rc;
-	rc = begin(c, f, had_place);
+	rc = begin(c, f);
 	if (rc < 0)
 		return rc;
 	mq_ops_notice(c->mq, 1, "%s:%" PRIu32 ": taken, from %" PRIu64, f->topic, f->partition, f->next);
@@ -94,9 +113,38 @@ void mq_group_stir(struct mq_consume *c)
 	c->take_again_ns = 0;
 }
 
+/* The wake-up comes before the lock is free: probe again, ever more rarely; without follow until it is left.  With it the
+ * quick probes end, and then it matters who has the partition: a member's end is heard, that of mq-group or of a dead
+ * member's handler is not.  The line that names a member may be older than the lock, so it is not believed for ever. */
+static int find_pause(struct mq_consume *c, int64_t *ret_ns)
+{
+	int64_t pid;
+	char member[64];
+	bool handler_left;
+
+	*ret_ns = PROBE_NS << (c->takes < TAKES_MAX ? c->takes : 4);
+	if (c->takes < TAKES_MAX || !c->req->follow)
+		return 0;
+	*ret_ns = HEARD_NS;
+	for (size_t i = 0; i < c->feeds_n; i++) {
+		const struct mq_feed *f = &c->feeds[i];
+		if (f->source || f->left)
+			continue;
+		int owned = c->engine->group_owner(c->store, c->req->group, f->topic, f->partition, &pid, member, &handler_left, c->err);
+		if (owned < 0)
+			return owned;
+		if (owned && *member)
+			continue;
+		*ret_ns = UNHEARD_NS;
+		return 0;
+	}
+	return 0;
+}
+
 int mq_group_take(struct mq_consume *c)
 {
 	bool some = false, wanting = false;
+	int64_t pause_ns;
 
 	if (c->take_again_ns > 0 && now_ns() < c->take_again_ns)
 		return 0;
@@ -110,11 +158,14 @@ int mq_group_take(struct mq_consume *c)
 			return rc;
 		wanting |= !f->source && !f->left;
 	}
-	/* The wake-up comes before the lock is free: probe again, ever more rarely; without follow until it is left. */
-	c->takes++;
 	c->take_again_ns = -1;
-	if (wanting && (c->takes < TAKES_MAX || !c->req->follow))
-		c->take_again_ns = now_ns() + (PROBE_NS << (c->takes < TAKES_MAX ? c->takes : 4));
+	if (!wanting)
+		return some;
+	c->takes += c->takes < TAKES_MAX;
+	int rc = find_pause(c, &pause_ns);
+	if (rc < 0)
+		return rc;
+	c->take_again_ns = now_ns() + pause_ns;
 	return some;
 }
 
@@ -135,8 +186,11 @@ int mq_group_commit_feed(struct mq_consume *c, struct mq_feed *f)
 
 int mq_group_commit_now(struct mq_consume *c, struct mq_feed *f)
 {
+	uint64_t done = f->done;
 	f->done = f->next;
 	int rc = mq_group_commit_feed(c, f);
+	if (rc < 0)
+		f->done = done; /* a later commit must not carry the place past what is not given out now */
 	if (rc == 0 && f->unsynced)
 		rc = c->engine->owner_sync(f->owner, c->err);
 	f->unsynced = f->unsynced && rc < 0;

@@ -108,7 +108,8 @@ static int step(struct mq_consume *c)
 	int rc = 0, some = 0;
 
 	if (c->member && c->take_again_ns >= 0 && !c->ended)
-		rc = some = c->takes_news = mq_group_take(c);
+		rc = mq_group_take(c);
+	some = c->takes_news = rc > 0;
 	if (rc >= 0 && !c->ended && !c->pace_until_ns && (!c->handlers || mq_handlers_room(c)))
 		rc = in_turn(c) ? pump_in_turn(c) : pump_all(c);
 	some |= rc > 0;

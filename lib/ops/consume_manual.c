@@ -36,7 +36,8 @@ int mq_manual_pass(struct mq_consume *c, struct mq_feed *f, uint64_t from, uint6
 	return 0;
 }
 
-/* Take in what was acknowledged; past what needs no acknowledgement; again. */
+/* Take in what was acknowledged; past what needs no acknowledgement; again.  Acknowledgements of an earlier run may lead
+ * past what this one has printed: that is not printed any more. */
 static int merge(struct mq_consume *c, struct mq_feed *f)
 {
 	for (;;) {
@@ -48,6 +49,7 @@ static int merge(struct mq_consume *c, struct mq_feed *f)
 		if (at > f->committed) {
 			f->unsynced = c->unsynced = true;
 			f->committed = f->done = at;
+			f->next = at > f->next ? at : f->next;
 		}
 		while (f->passed_at < f->passed_n && f->passed[f->passed_at].to <= at)
 			f->passed_at++;

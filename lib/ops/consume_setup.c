@@ -50,30 +50,19 @@ static int learn_facts(struct mq_consume *c, const char *topic, struct mq_topic_
 
 /* --- ends and starts ------------------------------------------------------------------------ */
 
-/* Where the group stands now. */
-static const uint64_t *stored_place(struct mq_consume *c, const struct mq_feed *f, uint64_t *ret)
-{
-	struct mq_place place;
-	struct mq_err ignored = MQ_ERR_INIT;
-	if (!c->req->group)
-		return NULL;
-	*ret = 0;
-	if (c->engine->group_place(c->store, c->req->group, f->topic, f->partition, &place, &ignored) == 0 && place.set)
-		*ret = place.offset;
-	return ret;
-}
-
 /* A point of a partition that is not open yet. */
 static int resolve(struct mq_consume *c, struct mq_feed *f, const struct mq_point *point, const struct mq_bounds *b,
                    uint64_t *ret)
 {
 	struct mq_source *source = NULL;
-	uint64_t stored;
+	uint64_t stored = 0; /* where the group never was */
 	int rc = 0;
 	if (point->kind == MQ_POINT_TIME)
 		rc = c->engine->source_open(c->store, f->topic, f->partition, &source, c->err);
-	if (rc == 0)
-		rc = mq_ops_point(c->mq, point, source, b, point->kind == MQ_POINT_STORED ? stored_place(c, f, &stored) : NULL, ret);
+	else if (point->kind == MQ_POINT_STORED && c->req->group)
+		rc = mq_group_stood(c, f, &stored);
+	if (rc >= 0)
+		rc = mq_ops_point(c->mq, point, source, b, c->req->group ? &stored : NULL, ret);
 	if (source)
 		c->engine->source_close(source);
 	return rc;

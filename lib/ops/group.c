@@ -102,12 +102,17 @@ static int seek_to(struct mq *mq, const char *group, const char *topic, uint32_t
 {
 	struct mq_bounds b;
 	struct mq_place place;
-	struct mq_err ignored = MQ_ERR_INIT;
+	int rc = mq->store->engine->group_place(mq->store, group, topic, p, &place, &mq->err);
 	/* A group that never read this topic has no place, and gets one. */
-	if (mq->store->engine->group_place(mq->store, group, topic, p, &place, &ignored) < 0)
+	if (rc == MQ_ENOTOPIC) {
+		mq->err = (struct mq_err){0};
 		place = (struct mq_place){0};
+		rc = 0;
+	}
+	if (rc < 0)
+		return rc;
 	uint64_t offset, stored = place.set ? place.offset : 0;
-	int rc = mq_ops_place(mq, topic, p, to, &stored, &offset, &b);
+	rc = mq_ops_place(mq, topic, p, to, &stored, &offset, &b);
 	if (rc < 0)
 		return rc;
 	if (offset < b.log_start)
