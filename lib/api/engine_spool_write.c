@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The spool as an engine: appending to a partition. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,12 +95,13 @@ int mq_engine_spool_appender_mark(struct mq_appender *ap, struct mq_ticket *ret,
 int mq_engine_spool_wait_space(struct mq_appender *ap, int64_t deadline_ns, struct mq_err *err)
 {
 	struct appender *a = (struct appender *)ap;
-	int64_t now = mq_sys->clock_ns(MQ_CLOCK_MONOTONIC);
-	int rc;
+	int64_t now;
+	int rc = mq_log_sync(&a->log, err);
 
-	rc = mq_log_sync(&a->log, err);
-	if (rc < 0)
+	/* A torn end, and no room for the segment behind it: that comes with the space that is waited for. */
+	if (rc < 0 && rc != -ENOSPC && rc != -EDQUOT)
 		return rc;
+	now = mq_sys->clock_ns(MQ_CLOCK_MONOTONIC);
 	if (deadline_ns >= 0 && now >= deadline_ns)
 		return mq_err_set(err, MQ_EAGAIN, "%s: no space, and the time to wait for it is over", a->part.label);
 	rc = mq_sys->poll(NULL, 0, deadline_ns >= 0 && deadline_ns - now < 50000000 ? deadline_ns - now : 50000000);

@@ -140,6 +140,10 @@ void mq_held_free(struct mq_held *h);
 /* publish_send.c */
 int mq_publish_send(struct mq_publish *pub, struct mq_out *out, enum mq_batch_kind kind, const void *body, uint32_t len,
                     uint32_t count, int64_t base_us, int64_t max_us, uint64_t last_sequence);
+/* A call that answered rc found no room (mq_publish_is_full): 0 when it may be made again, as when.full and --timeout say.
+ * *deadline_ns is 0 before the first time. */
+bool mq_publish_is_full(int rc);
+int mq_publish_await_space(struct mq_publish *pub, struct mq_out *out, int rc, int64_t *deadline_ns);
 /* Wait until `until_ns`; -EINTR when asked to stop. */
 int mq_publish_sleep(struct mq_publish *pub, int64_t until_ns);
 

@@ -103,11 +103,18 @@ int mq_publish_hold(struct mq_publish *pub)
 
 int mq_publish_find(struct mq_publish *pub, struct mq_out *out)
 {
+	int64_t deadline_ns = 0;
+	int rc;
+
 	if (out->found)
 		return 0;
-	int rc = pub->engine->producer_find(out->appender, pub->req->producer, &out->who, pub->err);
-	if (rc < 0)
-		return rc;
+	/* A new name is registered in the log, and that needs room. */
+	while ((rc = pub->engine->producer_find(out->appender, pub->req->producer, &out->who, pub->err)) < 0) {
+		if (mq_publish_is_full(rc))
+			rc = mq_publish_await_space(pub, out, rc, &deadline_ns);
+		if (rc < 0)
+			return rc;
+	}
 	out->held = out->who.number;
 	out->found = true;
 	return 0;
@@ -173,7 +180,11 @@ static int begin(struct mq_publish *pub, struct mq_out *out)
 		return mq_publish_no_memory(pub);
 	out->compare = h;
 	h->engine = pub->engine;
-	int rc = pub->engine->appender_mark(out->appender, &h->mark, pub->err);
+	int64_t deadline_ns = 0;
+	int rc;
+	while (mq_publish_is_full(rc = pub->engine->appender_mark(out->appender, &h->mark, pub->err)))
+		if ((rc = mq_publish_await_space(pub, out, rc, &deadline_ns)) < 0)
+			break;
 	if (rc == 0)
 		rc = pub->engine->source_open(pub->mq->store, pub->req->topic, out->partition, &h->source, pub->err);
 	if (rc == -EACCES || rc == -EPERM || rc == MQ_EDENIED) { /* may write but not read: nothing to compare with */

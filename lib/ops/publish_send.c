@@ -41,46 +41,44 @@ static int wait_for_space(struct mq_publish *pub, struct mq_out *out, int64_t de
 	}
 }
 
-static bool is_full(int rc)
+bool mq_publish_is_full(int rc)
 {
 	return rc == -ENOSPC || rc == -EDQUOT || rc == MQ_EAGAIN;
 }
 
 /* What lies before is confirmed while this waits: consumers free space only of what they see. */
-static int append_when_space(struct mq_publish *pub, struct mq_out *out, const struct mq_batch *b, const void *body,
-                             struct mq_ticket *ret, int rc)
+int mq_publish_await_space(struct mq_publish *pub, struct mq_out *out, int rc, int64_t *deadline_ns)
 {
-	int64_t timeout_ns = pub->req->timeout_ns, deadline_ns = -1;
+	int64_t timeout_ns = pub->req->timeout_ns;
 
 	if (pub->facts.when_full == MQ_FULL_FAIL)
 		return rc == MQ_EAGAIN ? rc : mq_err_set(pub->err, MQ_EAGAIN, "%s:%u: full (when.full=fail)", pub->req->topic,
 		                                         out->partition);
-	if (timeout_ns >= 0)
-		deadline_ns = mq_sys->clock_ns(MQ_CLOCK_MONOTONIC) + timeout_ns;
-	do {
-		rc = mq_publish_settle(pub);
-		if (rc == 0)
-			rc = wait_for_space(pub, out, deadline_ns);
-		if (rc < 0)
-			return rc;
-		rc = pub->engine->append(out->appender, b, body, ret, pub->err);
-	} while (is_full(rc));
+	if (*deadline_ns == 0)
+		*deadline_ns = timeout_ns < 0 ? -1 : mq_sys->clock_ns(MQ_CLOCK_MONOTONIC) + timeout_ns;
+	rc = mq_publish_settle(pub);
+	if (rc == 0)
+		rc = wait_for_space(pub, out, *deadline_ns);
+	if (rc == 0)
+		*pub->err = (struct mq_err){0}; /* that it was full */
 	return rc;
 }
 
 static int append(struct mq_publish *pub, struct mq_out *out, const struct mq_batch *b, const void *body,
                   struct mq_ticket *ret)
 {
-	int rc = pub->engine->append(out->appender, b, body, ret, pub->err);
-	if (is_full(rc))
-		rc = append_when_space(pub, out, b, body, ret, rc);
+	int64_t deadline_ns = 0;
+	int rc;
+	while (mq_publish_is_full(rc = pub->engine->append(out->appender, b, body, ret, pub->err))) {
+		rc = mq_publish_await_space(pub, out, rc, &deadline_ns);
+		if (rc < 0)
+			break;
+	}
 	if (rc == -EEXIST)
 		rc = mq_err_set(pub->err, MQ_EBROKEN, "%s:%u: somebody else published as %s meanwhile", pub->req->topic,
 		                out->partition, pub->req->producer);
 	if (rc < 0)
 		pub->sending_failed = true;
-	else if (rc == 0 && pub->err->code)
-		*pub->err = (struct mq_err){0}; /* that it was full once */
 	return rc;
 }
 

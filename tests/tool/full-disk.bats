@@ -1,0 +1,85 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A disk that is full: who publishes waits, and goes on when there is space.
+load engines
+
+setup_file() {
+	unshare -Urm mount -t tmpfs none /mnt 2> /dev/null || skip 'no mounts in a name space of our own'
+}
+
+# Each test runs again inside a name space with a small disk in disk/.
+on_a_small_disk() { # FUNCTION
+	export -f "$1" fill slept fails is has until_true a_torn_end
+	mkdir disk
+	PATH=$MQ_BUILD/bin:$PATH MQ_SPOOL=$PWD/disk/spool timeout 60 unshare -Urm bash -euc '
+		mount -t tmpfs -o size=800k none disk
+		trap "kill \$(jobs -p) 2> /dev/null || true" EXIT
+		'"$1"
+}
+
+fill() {
+	dd if=/dev/zero of=disk/filler bs=4096 2> /dev/null || true
+}
+
+# It is alive and has gone to sleep again and again: it waits.
+slept() { # PID
+	[ "$(awk '/^voluntary/ { print $2 }' "/proc/$1/status")" -ge 10 ]
+}
+
+# As a power cut leaves it: half a batch at the end, and a state of another boot.
+a_torn_end() { # TOPIC
+	printf 'half a batch' >> "$(echo disk/spool/topics/"$1"/0/*.seg)"
+	cp "disk/spool/topics/$1/0/state" state
+	rm "disk/spool/topics/$1/0/state"
+	cp state "disk/spool/topics/$1/0/state"
+}
+
+waits() {
+	mq-publish -m one T
+	fill
+	head -c 100000 /dev/zero | tr '\0' x | mq-publish T &
+	until_true slept $!
+	rm disk/filler
+	wait $!
+	is "$(mq-consume T | wc -c)" 100005
+}
+@test "a publisher waits for space" { on_a_small_disk waits; }
+
+waits_torn() {
+	mq-publish -m one T
+	a_torn_end T
+	fill
+	fails 75 mq-publish --timeout 100ms -m two T
+	mq-publish -m two T &
+	until_true slept $!
+	rm disk/filler
+	wait $!
+	is "$(mq-consume T)" $'one\ntwo'
+	is "$(find disk -name '.*')" ''
+}
+@test "a publisher waits for space, also where the log's end is torn" { on_a_small_disk waits_torn; }
+
+waits_named() {
+	mq-publish -m one T
+	a_torn_end T
+	fill
+	fails 75 mq-publish --timeout 100ms --producer p -m two T
+	mq-publish --producer p -m two T &
+	until_true slept $!
+	rm disk/filler
+	wait $!
+	is "$(mq-consume T)" $'one\ntwo'
+}
+@test "a new producer's name waits for space" { on_a_small_disk waits_named; }
+
+named_limit() {
+	mq-topic create T max.messages=2
+	seq 2 | mq-publish T
+	fails 75 mq-publish --timeout 100ms --producer p -m three T
+	mq-publish --producer p -m three T &
+	until_true slept $!
+	mq-topic purge -o 1 T
+	wait $!
+	is "$(mq-consume T)" $'2\nthree'
+}
+@test "a new producer's name waits for a full topic" { on_a_small_disk named_limit; }
