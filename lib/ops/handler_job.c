@@ -50,12 +50,14 @@ static int cannot_run(struct mq_consume *c, int rc)
 
 int mq_job_start(struct mq_consume *c, struct mq_job *j, struct mq_feed *f, char **envp, int in, int out)
 {
+	struct mq_err why = MQ_ERR_INIT;
+	int keep = f->owner ? c->engine->owner_handler_fd(f->owner, &why) : -1;
 	j->keep = -1;
-	if (f->owner) {
-		j->keep = c->engine->owner_handler_fd(f->owner, c->err);
-		if (j->keep < -1)
-			return j->keep;
+	if (keep < -1 || why.code) { /* -1 is "none", and -EPERM: only a failure has a reason */
+		*c->err = why;
+		return keep;
 	}
+	j->keep = keep;
 	struct mq_spawn what = {
 	    .argv = c->req->argv, .envp = envp, .in = in, .out = out, .err = -1, .keep_fd = j->keep, .own_group = true};
 	pid_t pid = mq_sys->spawn(&what);

@@ -196,6 +196,18 @@ static int fill(struct mq_consume *c, struct mq_feed *f, struct mq_task *t)
 	return 0;
 }
 
+static void append(struct mq_handlers *h, struct mq_feed *f, struct mq_task *t)
+{
+	if (f->last_task)
+		f->last_task->next = t;
+	else
+		f->first_task = t;
+	f->last_task = t;
+	f->waiting++;
+	h->waiting++;
+	h->waiting_bytes += t->input.len;
+}
+
 int mq_handlers_feed(struct mq_consume *c, struct mq_feed *f)
 {
 	struct mq_handlers *h = c->handlers;
@@ -207,19 +219,15 @@ int mq_handlers_feed(struct mq_consume *c, struct mq_feed *f)
 			return mq_consume_no_memory(c);
 		t->feed = f;
 		int rc = fill(c, f, t);
-		if (rc < 0 || t->count == 0) {
+		if (t->count == 0) {
 			mq_task_free(t);
 			rc = rc < 0 ? rc : move_place(c, f); /* past what nobody wanted */
 			return rc < 0 ? rc : some;
 		}
-		if (f->last_task)
-			f->last_task->next = t;
-		else
-			f->first_task = t;
-		f->last_task = t;
-		f->waiting++;
-		h->waiting++;
-		h->waiting_bytes += t->input.len;
+		/* Also after a failure: f->next is behind what the task holds, and only the task keeps the place before it. */
+		append(h, f, t);
+		if (rc < 0)
+			return rc;
 		some = true;
 		if (c->req->handler == MQ_HANDLER_RECORD && c->req->order == MQ_ORDER_PARTITION)
 			break;
