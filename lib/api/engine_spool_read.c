@@ -16,6 +16,8 @@ struct source {
 	/* Something is published and not visible: since when, and where visibility stood then. */
 	int64_t invisible_since_ns;
 	uint64_t invisible_at;
+	struct mq_wait *armed; /* borrowed; NULL: awake */
+	int tick;              /* its slot that looks by the clock; -1: none */
 };
 
 #define LEAD_AFTER_NS INT64_C(20000000)
@@ -29,6 +31,7 @@ int mq_engine_spool_source_open(struct mq_store *s, const char *topic, uint32_t 
 		return mq_engine_no_memory(err);
 	r->spool = mq_engine_spool_of(s);
 	r->partition = p;
+	r->tick = -1;
 	rc = mq_topic_open(&r->topic, mq_engine_spool_of(s), topic, err);
 	if (rc == 0) {
 		rc = mq_partition_cursor(&r->topic, p, &r->cursor, err);
@@ -98,6 +101,23 @@ static int lead_for_the_dead(struct source *r, struct mq_err *err)
 	return rc < 0 ? rc : 1;
 }
 
+/* While something is invisible nobody may ring for it: a sleeper looks again by the clock, too.  That begins with any look:
+ * a publisher that dies before its sync wakes sleepers that were announced long before, and they sleep on.  The slot
+ * that is polled costs no watch, and the bell's own stays as it is. */
+static int look_by_clock(struct source *r, struct mq_err *err)
+{
+	bool wanted = r->armed && mq_cursor_sees_invisible(&r->cursor);
+	int rc = 0;
+
+	if (wanted && r->tick < 0)
+		rc = r->tick = mq_wait_watch(r->armed, r->cursor.bell, IN_MODIFY, false);
+	else if (!wanted && r->tick >= 0) {
+		mq_wait_unwatch(r->armed, r->tick);
+		r->tick = -1;
+	}
+	return rc < 0 ? mq_err_sys(err, rc, "cannot look by the clock") : 0;
+}
+
 int mq_engine_spool_source_next(struct mq_source *sp, struct mq_view *ret, struct mq_loss *ret_loss, struct mq_err *err)
 {
 	struct source *r = (struct source *)sp;
@@ -111,7 +131,7 @@ int mq_engine_spool_source_next(struct mq_source *sp, struct mq_view *ret, struc
 			int led = lead_for_the_dead(r, err);
 
 			if (led <= 0)
-				return led;
+				return led < 0 ? led : look_by_clock(r, err);
 		}
 	} while (rc == 0);
 	if (rc == 1) {
@@ -174,13 +194,25 @@ int mq_engine_spool_source_arm(struct mq_source *sp, struct mq_wait *w, struct m
 
 	if (rc < 0)
 		return rc;
-	/* While something is invisible nobody may ring for it: look again by the clock, too. */
-	rc = mq_wait_watch(w, r->cursor.bell, IN_MODIFY | IN_CLOSE_WRITE,
-	                   r->spool->events && !mq_cursor_sees_invisible(&r->cursor));
-	return rc < 0 ? mq_err_sys(err, rc, "cannot watch the bell") : 0;
+	rc = mq_wait_watch(w, r->cursor.bell, IN_MODIFY | IN_CLOSE_WRITE, r->spool->events);
+	if (rc >= 0) {
+		r->armed = w;
+		rc = look_by_clock(r, err);
+	} else {
+		mq_err_sys(err, rc, "cannot watch the bell");
+	}
+	if (rc < 0)
+		mq_engine_spool_source_disarm(sp);
+	return rc;
 }
 
 void mq_engine_spool_source_disarm(struct mq_source *sp)
 {
-	mq_cursor_disarm(&((struct source *)sp)->cursor);
+	struct source *r = (struct source *)sp;
+
+	if (r->tick >= 0)
+		mq_wait_unwatch(r->armed, r->tick);
+	r->tick = -1;
+	r->armed = NULL;
+	mq_cursor_disarm(&r->cursor);
 }
