@@ -30,10 +30,11 @@ static bool is_local(uint64_t magic)
 	return false;
 }
 
+/* spool.conf: another process was quicker. */
 static int other_entry(void *arg, const char *name)
 {
 	(void)arg;
-	if (strcmp(name, "topics") == 0 || strcmp(name, "groups") == 0 || strncmp(name, ".tmp-", 5) == 0 ||
+	if (strcmp(name, "spool.conf") == 0 || strcmp(name, "topics") == 0 || strcmp(name, "groups") == 0 || strncmp(name, ".tmp-", 5) == 0 ||
 	    strcmp(name, "lost+found") == 0)
 		return 0;
 	return 1;

@@ -184,3 +184,19 @@ refused() { # COMMAND... : 64, one line on stderr that names the tool, no spool
 		[ "$status" -eq "${signal#*:}" ]
 	done
 }
+
+@test "a spool and a topic come into being once, however many publish first" {
+	for round in 1 2 3 4 5; do
+		rm -rf "$MQ_SPOOL"
+		pids=()
+		for i in {1..30}; do
+			mq-publish --ack written -m "$i" orders &
+			pids+=($!)
+		done
+		for pid in "${pids[@]}"; do
+			wait "$pid"
+		done
+		[ "$(mq-consume orders | sort -n | paste -sd ' ')" = "$(seq 30 | paste -sd ' ')" ]
+	done
+	mq-check
+}
