@@ -187,6 +187,16 @@ int cli_usage(struct cli *cli, const char *format, ...)
 	return MQ_EXIT_USAGE;
 }
 
+int cli_error(struct cli *cli, int status, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	print_line(cli, "", format, args);
+	va_end(args);
+	return status;
+}
+
 void cli_say(struct cli *cli, const char *format, ...)
 {
 	va_list args;

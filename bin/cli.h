@@ -115,6 +115,8 @@ int cli_open(struct cli *cli, unsigned flags);
 int cli_fail(struct cli *cli);
 /* Print what is wrong with the command line; 64. */
 int cli_usage(struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Print why something failed, --quiet or not; the status. */
+int cli_error(struct cli *cli, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Print a line about what happens, unless --quiet. */
 void cli_say(struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Whether the option of that long name was given. */

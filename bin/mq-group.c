@@ -15,7 +15,9 @@ struct args {
 	bool json, dry_run, force;
 	struct cli_table table;
 	struct cli_texts groups;
-	int64_t only; /* the partition shown; -1: all */
+	int64_t only;     /* the partition shown; -1: all */
+	unsigned shown;   /* partitions */
+	unsigned unread;  /* of these */
 };
 #define AT(member) offsetof(struct args, member)
 
@@ -27,7 +29,7 @@ static const struct cli_option options[] = {
 	{'o', "offset", "X", "seek: to where: an offset, beginning, end, -N (from the end) or @TIME (@-1h)", CLI_TEXT, AT(offset),
 	 NULL, ON(SEEK)},
 	{'J', "json", NULL, "list, show, seek: an object a line", CLI_FLAG, AT(json), NULL, ON(LIST) | ON(SHOW) | ON(SEEK)},
-	{0, "force", NULL, "seek, delete: though a member is at work", CLI_FLAG, AT(force), NULL, ON(SEEK) | ON(DELETE)},
+	{0, "force", NULL, "delete: though a member is at work", CLI_FLAG, AT(force), NULL, ON(DELETE)},
 	{0, "dry-run", NULL, "check and say what would be done", CLI_FLAG, AT(dry_run), NULL, ON(SEEK) | ON(DELETE)},
 	{0},
 };
@@ -77,7 +79,7 @@ static void show_json(const struct mq_group_info *g)
 	       (unsigned)g->partition);
 	printf(g->has_committed ? "%llu" : "null", llu(g->committed));
 	printf(",\"end\":%llu,\"lag\":%llu,\"lost\":%llu,\"acked_above\":%llu,\"owned\":%s", llu(g->end), llu(g->lag), llu(g->lost),
-	       llu(g->acked_above), g->owned ? "true" : "false");
+	       llu(g->acked_above), g->owner_unknown ? "null" : g->owned ? "true" : "false");
 	if (g->owned && g->owner_pid >= 0)
 		printf(",\"pid\":%lld", (long long)g->owner_pid);
 	if (g->member) {
@@ -94,6 +96,12 @@ static int show_one(void *arg, const struct mq_group_info *g)
 
 	if (a->only >= 0 && (int64_t)g->partition != a->only)
 		return 0;
+	a->shown++;
+	if (g->why) {
+		a->unread++;
+		cli_error(&a->cli, 0, "group %s, %s:%u: %s", g->group, g->topic, (unsigned)g->partition, g->why);
+		return 0;
+	}
 	if (a->json) {
 		show_json(g);
 		return ferror(stdout);
@@ -110,6 +118,8 @@ static int show_one(void *arg, const struct mq_group_info *g)
 	cli_cell(t, "%llu", llu(g->lost));
 	if (g->handler_left)
 		cli_cell(t, "(a killed member's handler lives on)");
+	else if (g->owner_unknown)
+		cli_cell(t, "?");
 	else if (!g->owned)
 		cli_cell(t, "-");
 	else if (g->owner_pid >= 0)
@@ -117,6 +127,33 @@ static int show_one(void *arg, const struct mq_group_info *g)
 	else
 		cli_cell(t, "%s", g->member ? g->member : "?");
 	return 0;
+}
+
+/* Nothing was found of what was named. */
+static int nothing_shown(struct args *a, const struct mq_operand *topic)
+{
+	struct mq_topic_info info;
+
+	if (!topic->topic)
+		return 0;
+	if (mq_topic_show(a->cli.mq, topic->topic, &info) < 0)
+		return cli_fail(&a->cli);
+	if (a->only >= (int64_t)info.partitions)
+		return cli_error(&a->cli, MQ_EXIT_NOTOPIC, "%s:%lld: no such partition: there are %u", topic->topic, (long long)a->only,
+		                 (unsigned)info.partitions);
+	return cli_error(&a->cli, MQ_EXIT_NOTOPIC, "no group has read topic %s", topic->topic);
+}
+
+static int show_group(struct args *a, const char *group, const char *topic)
+{
+	unsigned unread = a->unread;
+
+	if (mq_group_show(a->cli.mq, group, topic, show_one, a) >= 0)
+		return 0;
+	/* Of all groups, those that never read this topic are no news. */
+	if (!a->group && mq_status(a->cli.mq) == MQ_EXIT_NOTOPIC)
+		return 0;
+	return a->unread > unread ? mq_status(a->cli.mq) : cli_fail(&a->cli); /* told already, each place by itself */
 }
 
 static int show(struct args *a, const struct mq_operand *topic)
@@ -131,13 +168,12 @@ static int show(struct args *a, const struct mq_operand *topic)
 		return cli_fail(cli);
 	a->only = cli_given(cli, "partition") ? a->partition : topic->partition;
 	cli_table_init(&a->table, heads);
-	for (size_t i = 0; i < a->groups.n && !status; i++) {
-		if (mq_group_show(cli->mq, a->groups.v[i], topic->topic, show_one, a) >= 0)
-			continue;
-		/* Of all groups, those that never read this topic are no news. */
-		if (a->group || mq_status(cli->mq) != MQ_EXIT_NOTOPIC)
-			status = cli_fail(cli);
+	for (size_t i = 0; i < a->groups.n && !ferror(stdout); i++) {
+		int one = show_group(a, a->groups.v[i], topic->topic);
+		status = status ? status : one;
 	}
+	if (!status && !a->shown)
+		status = nothing_shown(a, topic);
 	if (a->table.cells || (!a->json && !status))
 		cli_table_print(&a->table);
 	return status;

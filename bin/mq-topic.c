@@ -14,6 +14,7 @@ struct args {
 	int64_t partition;
 	uint32_t partitions;
 	bool json, dry_run, force;
+	struct cli_texts topics;
 };
 #define AT(member) offsetof(struct args, member)
 
@@ -76,38 +77,70 @@ static int take_pairs(struct args *a)
 	return 0;
 }
 
-static int list_one(void *arg, const struct mq_topic_info *t)
+/* Names are borrowed until the next call on the session, and there is one for each. */
+static int keep_topic(void *arg, const char *topic)
 {
-	struct args *a = ((void **)arg)[0];
-	struct cli_table *table = ((void **)arg)[1];
+	struct args *a = arg;
+	char *copy = cli_keep(&a->cli, strlen(topic) + 1);
 
-	if (a->json) {
-		printf("{\"v\":1,\"topic\":\"%s\",\"id\":\"%s\",\"partitions\":%u,\"records\":%llu,\"bytes\":%llu}\n", t->name, t->id,
-		       (unsigned)t->partitions, llu(t->records), llu(t->bytes));
-	} else if (a->cli.verbose) {
-		cli_cell(table, "%s", t->name);
-		cli_cell(table, "%u", (unsigned)t->partitions);
-		cli_cell(table, "%llu", llu(t->records));
-		cli_cell(table, "%llu", llu(t->bytes));
-	} else {
-		puts(t->name);
+	return !copy || cli_add_text(&a->cli, &a->topics, strcpy(copy, topic)) != CLI_GO;
+}
+
+static void print_json(const struct mq_topic_info *t)
+{
+	printf("{\"v\":1,\"topic\":\"%s\",\"id\":\"%s\",\"partitions\":%u,\"records\":%llu,\"bytes\":%llu}\n", t->name, t->id,
+	       (unsigned)t->partitions, llu(t->records), llu(t->bytes));
+}
+
+/* One that cannot be looked at does not hide the others. */
+static int list_one(struct args *a, struct cli_table *table, const char *topic)
+{
+	struct mq_topic_info t;
+	int status = 0;
+
+	if (mq_topic_show(a->cli.mq, topic, &t) < 0) {
+		if (mq_status(a->cli.mq) == MQ_EXIT_NOTOPIC)
+			return 0; /* deleted meanwhile */
+		status = cli_fail(&a->cli);
 	}
-	return ferror(stdout);
+	if (a->json) {
+		if (!status)
+			print_json(&t);
+		return status;
+	}
+	cli_cell(table, "%s", topic);
+	if (status) {
+		for (int i = 0; i < 3; i++)
+			cli_cell(table, "?");
+		return status;
+	}
+	cli_cell(table, "%u", (unsigned)t.partitions);
+	cli_cell(table, "%llu", llu(t.records));
+	cli_cell(table, "%llu", llu(t.bytes));
+	return 0;
 }
 
 static int list(struct args *a)
 {
 	static const char *const heads[] = {"TOPIC", ">PARTITIONS", ">RECORDS", ">BYTES", NULL};
+	bool look = a->json || a->cli.verbose;
 	struct cli_table table;
-	int listed;
+	int status = 0;
 
 	if (a->cli.n_operands)
 		return cli_usage(&a->cli, "list takes no topic; show does");
+	if (mq_topic_list(a->cli.mq, keep_topic, a) < 0)
+		return cli_fail(&a->cli);
 	cli_table_init(&table, heads);
-	listed = mq_topic_list(a->cli.mq, list_one, (void *[]){a, &table});
-	if (a->cli.verbose && !a->json)
+	for (size_t i = 0; i < a->topics.n && !ferror(stdout); i++) {
+		int one = look ? list_one(a, &table, a->topics.v[i]) : 0;
+		status = status ? status : one;
+		if (!look)
+			puts(a->topics.v[i]);
+	}
+	if (look && !a->json)
 		cli_table_print(&table);
-	return listed < 0 ? cli_fail(&a->cli) : 0;
+	return status;
 }
 
 static int show_partition(void *arg, const struct mq_partition_info *p)
@@ -158,7 +191,7 @@ static int show(struct args *a, const char *topic)
 	if (mq_topic_show(mq, topic, &t) < 0)
 		return cli_fail(&a->cli);
 	if (a->json) {
-		list_one((void *[]){a, NULL}, &t);
+		print_json(&t);
 		if (mq_topic_partitions(mq, topic, show_partition, NULL) < 0 || mq_topic_conf(mq, topic, show_key, a) < 0)
 			return cli_fail(&a->cli);
 		return 0;

@@ -107,8 +107,8 @@ int mq_topic_set(struct mq *mq, const char *topic, const struct mq_pair *set, si
 /* Move the log start: up to `offset` (an offset, "end", "-N", "@TIME") in one partition or (-1) in all. */
 int mq_topic_purge(struct mq *mq, const char *topic, int64_t partition, const char *offset, bool force, bool dry_run,
                    uint64_t *ret_records);
-/* fn returns 0 to go on, anything else to end (and that is returned). */
-int mq_topic_list(struct mq *mq, int (*fn)(void *arg, const struct mq_topic_info *t), void *arg);
+/* Names only, none of them looked at.  fn returns 0 to go on, anything else to end (and that is returned). */
+int mq_topic_list(struct mq *mq, int (*fn)(void *arg, const char *topic), void *arg);
 int mq_topic_show(struct mq *mq, const char *topic, struct mq_topic_info *ret);
 int mq_topic_partitions(struct mq *mq, const char *topic, int (*fn)(void *arg, const struct mq_partition_info *p),
                         void *arg);
@@ -225,13 +225,16 @@ struct mq_group_info {
 	uint64_t committed, end, lag, lost;
 	bool has_committed;
 	bool owned;            /* a member holds the partition */
+	bool owner_unknown;    /* this user may not ask for locks */
 	int64_t owner_pid;     /* -1: unknown */
 	const char *member;    /* name, or NULL */
 	uint64_t acked_above;  /* acknowledged beyond the committed offset */
 	bool handler_left;     /* a descendant of a killed consumer holds on */
+	const char *why;       /* not NULL: nothing but group, topic and partition could be read, and why */
 };
-/* topic NULL: all topics of the group; group NULL: all groups (one call per group and topic, partition 0 only). */
 int mq_group_list(struct mq *mq, int (*fn)(void *arg, const char *group), void *arg);
+/* topic NULL: all topics of the group.  What cannot be read is told by `why`, the rest is shown all the same, and the first
+ * failure is returned at the end. */
 int mq_group_show(struct mq *mq, const char *group, const char *topic,
                   int (*fn)(void *arg, const struct mq_group_info *g), void *arg);
 struct mq_seek_move {

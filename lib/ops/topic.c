@@ -158,7 +158,7 @@ static int keep_name(void *arg, const char *name)
 	return rc < 0 ? mq_err_set(names->err, rc, "out of memory") : 0;
 }
 
-int mq_topic_list(struct mq *mq, int (*fn)(void *arg, const struct mq_topic_info *t), void *arg)
+int mq_topic_list(struct mq *mq, int (*fn)(void *arg, const char *topic), void *arg)
 {
 	struct names names = {MQ_BUF_INIT, &mq->err};
 	int rc = mq_ops_begin(mq);
@@ -166,14 +166,8 @@ int mq_topic_list(struct mq *mq, int (*fn)(void *arg, const struct mq_topic_info
 		rc = mq->store->engine->topic_list(mq->store, keep_name, &names, &mq->err);
 	if (rc == 0)
 		rc = mq_ops_sort_names(&names.buf, &mq->err);
-	for (size_t at = 0; at < names.buf.len && rc == 0; at += strlen(names.buf.p + at) + 1) {
-		struct mq_topic_info info;
-		rc = mq_topic_show(mq, names.buf.p + at, &info);
-		if (rc == 0)
-			rc = fn(arg, &info);
-		else if (rc == MQ_ENOTOPIC)
-			rc = mq_ops_begin(mq); /* deleted meanwhile */
-	}
+	for (size_t at = 0; at < names.buf.len && rc == 0; at += strlen(names.buf.p + at) + 1)
+		rc = fn(arg, names.buf.p + at);
 	mq_buf_release(&names.buf);
 	return rc;
 }
