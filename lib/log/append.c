@@ -7,8 +7,9 @@
 #include "sys/sys.h"
 
 /* How far the head is durable, as far as it matters: marks are read only while someone waits for a sync, and of them the
- * first alone.  The others are of those who found it stalled; a lower bound is as true. */
-static int refresh_durable(struct mq_log *log, struct mq_err *err)
+ * first alone.  The others are of those who found it stalled; a lower bound is as true, but what asks for no sync itself
+ * must not stay invisible behind waiters that were served. */
+static int refresh_durable(struct mq_log *log, enum mq_ack ack, struct mq_err *err)
 {
 	uint64_t pos, offset;
 	int rc;
@@ -16,6 +17,8 @@ static int refresh_durable(struct mq_log *log, struct mq_err *err)
 	if (log->durable_pos >= log->tail.strict_end)
 		return 0;
 	rc = mq_state_durable(&log->state, 1, &log->head.h.id, &pos, &offset, NULL, err);
+	if (rc == 0 && pos < log->tail.strict_end && ack < MQ_ACK_DURABLE)
+		rc = mq_state_durable(&log->state, MQ_STATE_MARKS, &log->head.h.id, &pos, &offset, NULL, err);
 	if (rc == 0 && pos > log->durable_pos)
 		log->durable_pos = pos;
 	return rc;
@@ -100,6 +103,32 @@ static int put_batch(struct mq_log *log, struct mq_batch *b, const void *body, s
 	return 0;
 }
 
+/* All who asked for a sync have been served, and something that did not lies behind the mark. */
+static bool hides_for_nobody(const struct mq_log *log, const struct mq_tail *t)
+{
+	return mq_segment_id_equal(&t->segment, &log->head.h.id) && t->strict_start < t->strict_end &&
+	       t->strict_end <= log->durable_pos && log->durable_pos < t->pos;
+}
+
+void mq_log_show_rest(struct mq_log *log)
+{
+	struct mq_tail t;
+	uint64_t seq;
+	bool hides;
+
+	pthread_mutex_lock(&log->lead);
+	hides = mq_state_tail_read(&log->state, &t, &seq, NULL) == 0 && seq > 0 && hides_for_nobody(log, &t);
+	pthread_mutex_unlock(&log->lead);
+	if (!hides || mq_log_enter(log, NULL) < 0)
+		return;
+	if (hides_for_nobody(log, &log->tail)) {
+		log->tail.strict_start = log->tail.strict_end;
+		if (mq_state_tail_publish(&log->state, &log->tail, ++log->tail_seq, NULL) < 0)
+			log->broken = true;
+	}
+	mq_log_leave(log);
+}
+
 /* Bytes up to the ticket that are not known durable; another leader may have passed it. */
 static uint64_t unsynced(const struct mq_log *log, const struct mq_log_ticket *t)
 {
@@ -157,6 +186,7 @@ int mq_log_write_behind(struct mq_log *log, const struct mq_log_ticket *t, struc
 static int append_locked(struct mq_log *log, struct mq_batch *b, const void *body, struct mq_log_ticket *ret,
                          struct mq_err *err)
 {
+	struct mq_segment_id before = log->head.h.id;
 	int64_t now = mq_log_now_us();
 	int rc = admit_who(log, &b->who, err);
 
@@ -165,13 +195,15 @@ static int append_locked(struct mq_log *log, struct mq_batch *b, const void *bod
 	rc = mq_log_roll_if_due(log, mq_batch_len(b), now, err);
 	if (rc == 0)
 		rc = mq_log_make_room(log, b, err);
-	if (rc < 0)
-		return rc;
-	rc = refresh_durable(log, err);
+	if (rc == 0 && !mq_segment_id_equal(&before, &log->head.h.id))
+		rc = admit_who(log, &b->who, err); /* the new segment's table may have had no room for it */
 	if (rc < 0)
 		return rc;
 	if (b->ack < log->opt.min_ack)
 		b->ack = log->opt.min_ack;
+	rc = refresh_durable(log, b->ack, err);
+	if (rc < 0)
+		return rc;
 	b->base_offset = log->tail.next_offset;
 	b->next_offset = b->base_offset + b->count;
 	b->epoch = log->tail.epoch;

@@ -205,7 +205,7 @@ static int refresh_once(struct mq_cursor *c, bool *ret_trusted, struct mq_err *e
 		return rc;
 	if (c->state.fd >= 0 && (!*ret_trusted || t.strict_start < t.strict_end)) { /* else nobody waits for a sync */
 		rc = mq_state_durable(&c->state, 1, &head.id, &durable_pos, &durable_offset, NULL, err);
-		if (rc == 0 && (!*ret_trusted || durable_pos < t.strict_end)) /* the others are of who found the first stalled */
+		if (rc == 0 && (!*ret_trusted || durable_pos < t.pos)) /* the others are of who found the first stalled */
 			rc = mq_state_durable(&c->state, MQ_STATE_MARKS, &head.id, &durable_pos, &durable_offset, NULL, err);
 		if (rc < 0)
 			return rc;

@@ -35,11 +35,17 @@ struct mq_successor {
 int mq_log_succeed(struct mq_log *log, const struct mq_successor *how, struct mq_err *err);
 /* The head's sync failed: close it at its durable mark by a successor that takes over what verifies. */
 int mq_log_close_failed(struct mq_log *log, const struct mq_segment_id *failed, struct mq_err *err);
+/* Sync all that is published, under the append lock.  1: that failed, and the head was closed: a new one holds what verifies. */
+int mq_log_sync_or_close(struct mq_log *log, struct mq_err *err);
 /* Roll if the head is full or old for a batch of len bytes. */
 int mq_log_roll_if_due(struct mq_log *log, uint64_t len, int64_t now_us, struct mq_err *err);
 
 /* append.c: start the write-out of what was written up to the ticket, or lead its sync, where it has become much (rule 1). */
 int mq_log_write_behind(struct mq_log *log, const struct mq_log_ticket *t, struct mq_err *err);
+
+/* The same: a sync was led.  Make visible what was appended meanwhile without asking for one, if nobody else waits.  What
+ * fails here shows to the next publisher. */
+void mq_log_show_rest(struct mq_log *log);
 
 /* limit.c: room for the batch below the topic's limits, or MQ_EAGAIN. */
 int mq_log_make_room(struct mq_log *log, const struct mq_batch *b, struct mq_err *err);

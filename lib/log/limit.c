@@ -6,6 +6,7 @@
  */
 #include "log/internal.h"
 #include "log/start.h"
+#include "log/visible.h"
 
 /* Bytes of the segments that hold anything at or above log_start, the head's up to its tail; and where the oldest of
  * them ends (UINT64_MAX: it is the head). */
@@ -34,6 +35,22 @@ static int full(const char *what, uint64_t limit, struct mq_err *err)
 	                  (unsigned long long)limit);
 }
 
+/* Up to where others may see.  Nothing is dropped before it could be seen: behind a batch that waits for its sync, that
+ * sync is made first. */
+static int let_see(struct mq_log *log, uint64_t offset, struct mq_err *err)
+{
+	uint64_t pos, durable, visible_pos, visible;
+	int rc = mq_state_durable(&log->state, MQ_STATE_MARKS, &log->head.h.id, &pos, &durable, NULL, err);
+
+	if (rc < 0)
+		return rc;
+	mq_visible_end(&log->tail, pos, durable, &visible_pos, &visible);
+	if (offset <= visible)
+		return 0;
+	rc = mq_log_sync_or_close(log, err);
+	return rc < 0 ? rc : 0;
+}
+
 int mq_log_make_room(struct mq_log *log, const struct mq_batch *b, struct mq_err *err)
 {
 	const struct mq_log_options *o = &log->opt;
@@ -49,7 +66,9 @@ int mq_log_make_room(struct mq_log *log, const struct mq_batch *b, struct mq_err
 		if (!o->drop_oldest || b->count > o->max_messages)
 			return full("max.messages", o->max_messages, err);
 		start = next - o->max_messages;
-		rc = mq_start_advance(log->dir, o->topic_id, start, err);
+		rc = let_see(log, start, err);
+		if (rc == 0)
+			rc = mq_start_advance(log->dir, o->topic_id, start, err);
 	}
 	while (rc == 0 && o->max_bytes > 0) {
 		rc = measure(log, start, &bytes, &end, err);

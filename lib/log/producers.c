@@ -16,6 +16,8 @@
 
 struct mq_producer_entry {
 	struct mq_producer p;
+	uint64_t registered; /* in this segment: the offset there, plus 1; else 0 */
+	unsigned order;      /* how many were known before it */
 	UT_hash_handle hh;
 };
 
@@ -51,7 +53,7 @@ const struct mq_producer *mq_producers_find(const struct mq_producers *p, enum m
 	return NULL;
 }
 
-static int put(struct mq_producers *p, const struct mq_producer *v)
+static int put(struct mq_producers *p, const struct mq_producer *v, uint64_t registered)
 {
 	struct mq_producer_entry *e;
 	bool out_of_memory = false;
@@ -62,6 +64,7 @@ static int put(struct mq_producers *p, const struct mq_producer *v)
 		if (!e)
 			return -ENOMEM;
 		e->p = *v;
+		e->order = HASH_COUNT(p->by_id);
 		HASH_ADD(hh, p->by_id, p.id, sizeof e->p.id, e);
 		if (out_of_memory) {
 			free(e);
@@ -69,6 +72,7 @@ static int put(struct mq_producers *p, const struct mq_producer *v)
 		}
 	}
 	e->p = *v;
+	e->registered = registered;
 	return 0;
 }
 
@@ -76,11 +80,12 @@ static int take_in(struct mq_producers *p, const struct mq_batch *b, const uint8
 {
 	if (b->control == MQ_CONTROL_SNAPSHOT || b->control == MQ_CONTROL_REGISTER) {
 		const uint8_t *at = body, *end = body + b->stored_len;
+		uint64_t registered = b->control == MQ_CONTROL_REGISTER ? b->base_offset + 1 : 0;
 		struct mq_producer v;
 		int rc;
 
 		while ((rc = mq_producer_next(&at, end, &v)) > 0)
-			if ((rc = put(p, &v)) < 0)
+			if ((rc = put(p, &v, registered)) < 0)
 				return rc;
 		return rc;
 	}
@@ -143,7 +148,7 @@ static int load_cache(struct mq_producers *p, int dir, const struct mq_segment *
 		goto out;
 	at = body;
 	while ((rc = mq_producer_next(&at, body + len, &v)) > 0)
-		if ((rc = put(p, &v)) < 0)
+		if ((rc = put(p, &v, 0)) < 0)
 			goto out;
 	if (rc == 0)
 		p->pos = pos;
@@ -228,18 +233,28 @@ int mq_producers_catch_up(struct mq_producers *p, int dir, struct mq_scan *scan,
 	return rc < 0 ? rc : 0;
 }
 
+/* A newcomer counts as used where it was registered: its first batch may be the one that rolls.  One that wrote nothing
+ * since an earlier segment goes first. */
+static uint64_t last_used(const struct mq_producer_entry *e)
+{
+	return e->p.last_base == MQ_NO_OFFSET ? e->registered : e->p.last_base + 1;
+}
+
 static int newest_first(const void *a, const void *b)
 {
-	const struct mq_producer *x = *(const struct mq_producer *const *)a, *y = *(const struct mq_producer *const *)b;
-	uint64_t u = x->last_base == MQ_NO_OFFSET ? 0 : x->last_base, v = y->last_base == MQ_NO_OFFSET ? 0 : y->last_base;
+	const struct mq_producer_entry *x = *(const struct mq_producer_entry *const *)a;
+	const struct mq_producer_entry *y = *(const struct mq_producer_entry *const *)b;
+	uint64_t u = last_used(x), v = last_used(y);
 
-	return u < v ? 1 : u > v ? -1 : 0;
+	if (u == v)
+		return x->order < y->order ? 1 : x->order > y->order ? -1 : 0;
+	return u < v ? 1 : -1;
 }
 
 int mq_producers_snapshot(const struct mq_producers *p, struct mq_buf *body, uint32_t *ret_dropped)
 {
 	size_t n = HASH_COUNT(p->by_id), i = 0;
-	const struct mq_producer **all;
+	const struct mq_producer_entry **all;
 	int rc = 0;
 
 	*ret_dropped = 0;
@@ -249,12 +264,12 @@ int mq_producers_snapshot(const struct mq_producers *p, struct mq_buf *body, uin
 	if (!all)
 		return -ENOMEM;
 	for (const struct mq_producer_entry *e = p->by_id; e; e = e->hh.next)
-		all[i++] = &e->p;
+		all[i++] = e;
 	qsort(all, n, sizeof *all, newest_first);
 	for (i = 0; i < n && rc == 0; i++) {
 		size_t before = body->len;
 
-		rc = mq_producer_append(body, all[i]);
+		rc = mq_producer_append(body, &all[i]->p);
 		if (rc == 0 && body->len > MQ_PRODUCERS_SNAPSHOT_MAX) {
 			body->len = before;
 			*ret_dropped = (uint32_t)(n - i);

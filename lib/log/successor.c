@@ -141,6 +141,24 @@ static int make(struct mq_log *log, const struct mq_successor *how, struct mq_se
 	return rc;
 }
 
+/* It could not be named.  Where the directory had no room for the name nothing has happened, and the same may be tried
+ * again; else whether the name is there, or durable, nobody knows: "rolling" stays, the next one looks. */
+static void not_named(struct mq_log *log, struct mq_segment *s, int why)
+{
+	struct mq_stat st;
+	bool named = mq_sys->statat(log->dir, s->name, &st) != -ENOENT;
+
+	if (named)
+		mq_segment_release(s);
+	else
+		mq_segment_abandon(s, log->dir);
+	log->broken = true;
+	if (named || (why != -ENOSPC && why != -EDQUOT))
+		return;
+	log->tail.flags &= ~(uint32_t)MQ_TAIL_ROLLING;
+	log->broken = mq_state_tail_publish(&log->state, &log->tail, ++log->tail_seq, NULL) < 0;
+}
+
 int mq_log_succeed(struct mq_log *log, const struct mq_successor *how, struct mq_err *err)
 {
 	struct mq_segment s;
@@ -154,9 +172,7 @@ int mq_log_succeed(struct mq_log *log, const struct mq_successor *how, struct mq
 	if (rc == 0)
 		rc = mq_segment_name_it(&s, log->dir, err);
 	if (rc < 0) {
-		/* Whether the name is there, or durable, nobody knows: "rolling" stays, the next one looks. */
-		log->broken = true;
-		mq_segment_release(&s);
+		not_named(log, &s, rc);
 		return rc;
 	}
 	t->flags &= ~(uint32_t)(MQ_TAIL_ROLLING | MQ_TAIL_UNSETTLED);
@@ -216,6 +232,16 @@ int mq_log_close_failed(struct mq_log *log, const struct mq_segment_id *failed, 
 	return rc;
 }
 
+int mq_log_sync_or_close(struct mq_log *log, struct mq_err *err)
+{
+	struct mq_err why = MQ_ERR_INIT;
+	int rc = mq_log_sync_locked(log, err);
+
+	if (rc < 0 && log->state.fd >= 0 && close_head(log, &why) == 0)
+		return 1; /* the waiters of the old one learn their fate from the new one's header */
+	return rc;
+}
+
 int mq_log_roll_if_due(struct mq_log *log, uint64_t len, int64_t now_us, struct mq_err *err)
 {
 	struct mq_successor how = {.reason = MQ_SEGMENT_ROLL};
@@ -228,15 +254,9 @@ int mq_log_roll_if_due(struct mq_log *log, uint64_t len, int64_t now_us, struct 
 	if (t->pos + len <= log->opt.segment_bytes &&
 	    (log->opt.segment_ms == 0 || now_us - t->segment_created_us < log->opt.segment_ms * 1000))
 		return 0;
-	rc = mq_log_sync_locked(log, err);
-	if (rc < 0) {
-		struct mq_err why = MQ_ERR_INIT;
-
-		/* Not rolled but closed: the waiters of the old one learn their fate from the new one's header. */
-		if (log->state.fd < 0 || close_head(log, &why) < 0)
-			return rc;
-		return 0;
-	}
+	rc = mq_log_sync_or_close(log, err);
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
 	how.pred_end_pos = how.copy_to = t->pos;
 	how.pred_end_offset = how.next_offset_min = t->next_offset;
 	return mq_log_succeed(log, &how, err);

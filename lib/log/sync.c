@@ -291,6 +291,7 @@ static int try_lead(struct mq_log *log, int m, const struct mq_log_ticket *ticke
 		return rc;
 	if (rc == 1 || !mq_segment_id_equal(&ticket->segment, &log->head.h.id))
 		return 0;
+	mq_log_show_rest(log);
 	mq_log_ring(log);
 	return 1;
 }

@@ -4,7 +4,11 @@
  *
  * A batch is visible once it is as safe as its publisher asked and everything before it is visible.  The
  * tail remembers where the first batch asked durable and not known so begins, and where the last one ends.
- * A sync that stops between two of them moves visibility to the durable mark itself, which is never too far.
+ * While someone waits, what lies behind that start is visible as far as the durable mark, which is never too far, and
+ * no further: a mark rises beside the append lock, so a writer may publish a tail by an older one, and what was visible
+ * under the tail before, by any mark, must be so under this one.  That what came without asking, while others waited, is
+ * seen when they have been served, is up to who led their sync, or who appends next: they publish a tail that waits for
+ * nothing.
  */
 #ifndef MQ_LOG_VISIBLE_H
 #define MQ_LOG_VISIBLE_H
@@ -20,7 +24,7 @@ static inline void mq_visible_end(const struct mq_tail *t, uint64_t durable_pos,
 {
 	uint64_t pos, offset;
 
-	if (durable_pos >= t->strict_end || t->strict_start >= t->strict_end) {
+	if (durable_pos >= t->pos || t->strict_start >= t->strict_end) {
 		pos = t->pos;
 		offset = t->next_offset;
 	} else if (durable_pos <= t->strict_start) {

@@ -5,6 +5,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "log/start.h"
+#include "sys/sys.h"
+
 static void what_is_appended_comes_back_in_order(void **state)
 {
 	struct bed *bed = *state;
@@ -34,6 +37,132 @@ static void a_durable_batch_is_invisible_until_synced_and_holds_back_those_behin
 	expect(bed, 0, "x\n");
 	wait_for(log, &b, MQ_ACK_WRITTEN);
 	expect(bed, 0, "x\na\nb\n");
+	close_log(log);
+}
+
+/* ---- what another does while a call is under way ---- */
+static struct {
+	struct mq_sys sys;
+	void (*in_pwritev)(void), (*in_fdatasync)(void);
+	struct bed *bed;
+	struct mq_log *other;
+	struct mq_log_ticket ticket;
+	uint64_t visible;
+} beside;
+
+static void once(void (**what)(void))
+{
+	void (*now)(void) = *what;
+
+	*what = NULL;
+	if (now)
+		now();
+}
+
+static ssize_t pwritev_beside(int fd, const struct iovec *iov, int n, uint64_t at)
+{
+	once(&beside.in_pwritev);
+	return mq_sys_real.pwritev(fd, iov, n, at);
+}
+
+static int fdatasync_beside(int fd)
+{
+	once(&beside.in_fdatasync);
+	return mq_sys_real.fdatasync(fd);
+}
+
+static void have_beside(struct bed *bed)
+{
+	memset(&beside, 0, sizeof beside);
+	beside.sys = mq_sys_real;
+	beside.sys.pwritev = pwritev_beside;
+	beside.sys.fdatasync = fdatasync_beside;
+	beside.bed = bed;
+	beside.other = open_log(bed);
+	mq_sys = &beside.sys;
+}
+
+static void have_none_beside(void)
+{
+	mq_sys = &mq_sys_real;
+	close_log(beside.other);
+}
+
+static uint64_t visible_end(struct bed *bed)
+{
+	uint64_t end;
+
+	free(read_all(bed, 0, &end));
+	return end;
+}
+
+/* The sync of the first batch, which was started before the second came, ends now. */
+static void the_first_is_durable(void)
+{
+	struct mq_mark m = {.segment = beside.ticket.segment, .pos = beside.ticket.end_pos, .end_offset = beside.ticket.next_offset,
+	                    .started = 1, .finished = 1};
+	struct mq_err err = MQ_ERR_INIT;
+
+	assert_int_equal(mq_state_mark_write(&beside.other->state, 0, &m, 1, &err), 0);
+	beside.visible = visible_end(beside.bed);
+}
+
+static void what_was_visible_stays_so_though_a_writer_goes_by_an_older_mark(void **state)
+{
+	struct bed *bed = *state;
+	struct mq_log *log = open_log(bed);
+
+	have_beside(bed);
+	beside.ticket = append(beside.other, "a\n", 1, MQ_ACK_DURABLE);
+	append(log, "b\n", 1, MQ_ACK_NONE);
+	beside.in_pwritev = the_first_is_durable;
+	append(log, "c\n", 1, MQ_ACK_DURABLE);
+	assert_true(beside.visible >= 1);
+	assert_true(visible_end(bed) >= beside.visible);
+	have_none_beside();
+	close_log(log);
+}
+
+static void another_comes(void)
+{
+	append(beside.other, "b\n", 1, MQ_ACK_NONE);
+}
+
+static void what_asked_for_no_sync_is_seen_when_those_before_it_were_served(void **state)
+{
+	struct bed *bed = *state;
+	struct mq_log *log = open_log(bed);
+	struct mq_log_ticket t;
+
+	have_beside(bed);
+	t = append(log, "a\n", 1, MQ_ACK_DURABLE);
+	beside.in_fdatasync = another_comes;
+	wait_for(log, &t, MQ_ACK_DURABLE);
+	expect(bed, 0, "a\nb\n");
+	t = append(log, "c\n", 1, MQ_ACK_NONE);
+	assert_true(t.visible);
+	expect(bed, 0, "a\nb\nc\n");
+	have_none_beside();
+	close_log(log);
+}
+
+static void nothing_is_dropped_before_it_could_be_seen(void **state)
+{
+	struct bed *bed = *state;
+	struct mq_log *log;
+	struct mq_err err = MQ_ERR_INIT;
+	uint64_t start;
+
+	bed->opt.max_messages = 2;
+	bed->opt.drop_oldest = true;
+	log = open_log(bed);
+	append(log, "a\n", 1, MQ_ACK_DURABLE);
+	for (int i = 0; i < 5; i++) {
+		append(log, "b\n", 1, i % 2 ? MQ_ACK_DURABLE : MQ_ACK_NONE);
+		assert_int_equal(mq_start_read(bed->dir, bed->opt.topic_id, &start, &err), 0);
+		assert_true(start <= visible_end(bed));
+	}
+	assert_int_equal(start, 4);
 	close_log(log);
 }
 
@@ -250,12 +379,55 @@ static void writers_in_many_processes_share_syncs_and_lose_nothing(void **state)
 	free(got);
 }
 
+/* The snapshot has room for fewer than there are: the last one registered must be among those kept. */
+static void a_producer_whose_first_batch_rolls_is_known_afterwards(void **state)
+{
+	struct bed *bed = *state;
+	struct mq_log *log;
+	struct mq_producer p;
+	struct mq_err err = MQ_ERR_INIT;
+	struct mq_log_ticket t;
+	char name[201], big[60000];
+
+	bed->opt.segment_bytes = 160000;
+	log = open_log(bed);
+	for (int i = 0; i <= 290; i++) {
+		struct mq_batch b = lines("p\n", 1, MQ_ACK_WRITTEN);
+
+		snprintf(name, sizeof name, "%0200d", i);
+		if (mq_log_producer(log, MQ_WHO_PRODUCER, name, &p, &err) < 0)
+			fail_msg("%s", err.text);
+		b.who = (struct mq_who){.kind = MQ_WHO_PRODUCER, .id = p.id, .number = 1, .source_start = MQ_NO_OFFSET};
+		if (i < 290 && mq_log_append(log, &b, "p\n", &t, &err) < 0)
+			fail_msg("%s", err.text);
+	}
+	memset(big, 'x', sizeof big);
+	big[sizeof big - 2] = '\n';
+	big[sizeof big - 1] = 0;
+	for (int i = 0; i < 2; i++) {
+		struct mq_batch b = lines(big, 1, MQ_ACK_WRITTEN);
+		int rc;
+
+		if (mq_log_producer(log, MQ_WHO_PRODUCER, name, &p, &err) < 0)
+			fail_msg("%s", err.text);
+		b.who = (struct mq_who){.kind = MQ_WHO_PRODUCER, .id = p.id, .number = 1, .source_start = MQ_NO_OFFSET};
+		rc = mq_log_append(log, &b, big, &t, &err);
+		assert_int_equal(rc, i == 0 ? 0 : -EEXIST);
+		assert_true(log->head.h.base_offset > 0);
+	}
+	close_log(log);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(what_is_appended_comes_back_in_order, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_durable_batch_is_invisible_until_synced_and_holds_back_those_behind_it, setup,
 	                                    teardown),
+	    cmocka_unit_test_setup_teardown(what_was_visible_stays_so_though_a_writer_goes_by_an_older_mark, setup, teardown),
+	    cmocka_unit_test_setup_teardown(what_asked_for_no_sync_is_seen_when_those_before_it_were_served, setup, teardown),
+	    cmocka_unit_test_setup_teardown(nothing_is_dropped_before_it_could_be_seen, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_producer_whose_first_batch_rolls_is_known_afterwards, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_full_segment_rolls_and_the_chain_is_read_through, setup, teardown),
 	    cmocka_unit_test_setup_teardown(state_removed_under_a_live_writer_is_made_anew, setup, teardown),
 	    cmocka_unit_test_setup_teardown(damage_below_the_witness_is_stepped_around_and_told, setup, teardown),

@@ -264,9 +264,63 @@ static void a_publisher_killed_at_any_call_loses_nothing(void **state)
 	assert_true(total > 300);
 }
 
+static int one(struct mq_log *log, unsigned i, struct mq_err *err)
+{
+	char text[RECORD_LEN];
+	struct mq_batch b = {.kind = MQ_BATCH_LINES, .ack = MQ_ACK_WRITTEN, .count = 1, .stored_len = RECORD_LEN, .raw_len = RECORD_LEN};
+	struct mq_log_ticket t;
+
+	payload(text, i);
+	b.body_crc = mq_crc32c(0, text, RECORD_LEN);
+	return mq_log_append(log, &b, text, &t, err);
+}
+
+static int count_tmp(const char *path)
+{
+	char command[128], answer[16] = "";
+	FILE *f;
+
+	snprintf(command, sizeof command, "ls -A %s | grep -c tmp", path);
+	f = popen(command, "r");
+	assert_non_null(f);
+	assert_non_null(fgets(answer, sizeof answer, f));
+	pclose(f);
+	return atoi(answer);
+}
+
+/* A directory has no room for one more name. */
+static void a_roll_that_finds_no_room_for_the_name_may_be_tried_again(void **state)
+{
+	struct mq_log_options opt = options();
+	struct mq_err err = MQ_ERR_INIT;
+	struct mq_log log;
+	char path[64];
+	int dir = make_bed(path), full = 0;
+
+	(void)state;
+	mq_sys = mq_fault_over(&mq_sys_real, "renameat:1:ENOSPC,renameat:2:EDQUOT", &err);
+	assert_int_equal(mq_log_open(&log, dir, &opt, &err), 0);
+	for (unsigned i = 0; i < RECORDS;) {
+		int rc = one(&log, i, &err);
+
+		if (rc == 0) {
+			i++;
+			continue;
+		}
+		assert_true(rc == -ENOSPC || rc == -EDQUOT);
+		assert_int_equal(count_tmp(path), 0);
+		full++;
+	}
+	assert_int_equal(full, 2);
+	mq_log_release(&log);
+	mq_sys = &mq_sys_real;
+	remove_bed(path, dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_roll_that_finds_no_room_for_the_name_may_be_tried_again),
 	    cmocka_unit_test(every_failing_call_is_told_and_loses_nothing),
 	    cmocka_unit_test(a_publisher_killed_at_any_call_loses_nothing),
 	};
