@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""By hand for now: its time on a quiet machine has not been measured, so tests/run does not take it in.
-
-Every bit of every file of a small spool is flipped, and every file cut at every length: mq-check tells, all else is
+# mq-test: timeout=2400
+"""Every bit of every file of a small spool is flipped, and every file cut at every length: mq-check tells, all else is
 read as before, and nothing vanishes in silence.  What is not told stands in the lists below, with why.
 
 flips.t [FILE]    only the files whose path holds FILE; prints the cases that are not as they should be"""
