@@ -63,7 +63,7 @@ static void on_notice(void *arg, int level, const char *text)
 {
 	struct cli *cli = arg;
 
-	if (level == 0 || cli->verbose)
+	if (level == 0 || cli->verbose || (level == 2 && isatty(STDERR_FILENO)))
 		cli_say(cli, "%s", text);
 }
 

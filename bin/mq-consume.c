@@ -100,6 +100,23 @@ static int check_forms(struct args *a)
 		return cli_usage(cli, "-K cannot hold a NUL byte");
 	if (cli_given(cli, "until-idle") && !a->req.follow)
 		return cli_usage(cli, "--until-idle ends a run that follows: -f is missing");
+	if (cli_given(cli, "until-idle") && a->req.until_idle_ns == 0)
+		return cli_usage(cli, "--until-idle 0: a time is wanted (without -f a run ends at the end)");
+	return 0;
+}
+
+/* One record on a handler's stdin is the payload, byte for byte. */
+static int check_one_record(struct args *a)
+{
+	static const char *const printing[] = {"delimiter", "null", "key-delimiter", "json", "frame", "format"};
+	struct cli *cli = &a->cli;
+
+	if (!cli->command || a->coproc || a->req.batch)
+		return 0;
+	for (size_t i = 0; i < sizeof printing / sizeof *printing; i++)
+		if (cli_given(cli, printing[i]))
+			return cli_usage(cli, "--%s: a handler of one record gets its payload as it is, the rest in its environment; "
+			                      "with --batch N (1, too) or --coproc records are printed", printing[i]);
 	return 0;
 }
 
@@ -119,7 +136,9 @@ static int check_handling(struct args *a)
 		return cli_usage(cli, "--manual prints positions; with a handler its exit status tells what is done");
 	if (!a->req.group && (a->manual || cli_given(cli, "commit")))
 		return cli_usage(cli, "--%s is about a group's place: -g GROUP is missing", a->manual ? "manual" : "commit");
-	return 0;
+	if (a->manual && a->commit == COMMIT_BEFORE)
+		return cli_usage(cli, "--commit=before and --manual exclude each other: done is what mq-group commit is told");
+	return check_one_record(a);
 }
 
 /* The topics and partitions of -t and of the operands, and the range of an operand's offset. */

@@ -93,6 +93,8 @@ static int check_forms(struct args *a)
 
 	if (a->one + a->json + a->frame > 1)
 		return cli_usage(cli, "--one, --json and --frame exclude each other");
+	if (a->one && a->lines)
+		return cli_usage(cli, "--one and --lines exclude each other: one record, or one a line");
 	if (a->messages.n && (cli->n_operands || a->one || a->json || a->frame || a->lines))
 		return cli_usage(cli, "-m gives the payload: no files and no form of input beside it");
 	if ((a->one || a->json || a->frame) && (a->delimiter.data || a->null || a->key_delimiter.data))

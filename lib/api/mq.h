@@ -53,7 +53,7 @@ int mq_status(const struct mq *mq); /* 0 when nothing failed */
 void mq_stop(struct mq *mq);
 
 /* What happened beside the result, as it happens: damage passed, a record skipped, a repair made.
- * text is one line.  level 0: say always; 1: with --verbose. */
+ * text is one line.  level 0: say always; 1: with --verbose; 2: with --verbose, and to a person at a terminal. */
 typedef void mq_notice(void *arg, int level, const char *text);
 void mq_set_notice(struct mq *mq, mq_notice *fn, void *arg);
 

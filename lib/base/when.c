@@ -139,6 +139,20 @@ static int epoch(const char *text, int64_t *ret_us)
 	return 0;
 }
 
+/* Bare digits that a person would read as another thing than seconds: 2026, 20260131, 1530; milliseconds. */
+static int check_epoch(const char *text, const char *given, struct mq_err *err)
+{
+	size_t len = strlen(text);
+	if (strspn(text, "0123456789") != len)
+		return 0;
+	if (len == 4 || len == 8)
+		return mq_err_set(err, MQ_EUSAGE, "'%s' might be a date, a time of day or seconds since 1970: as 2026-01-31, 15:30, %s.0",
+		                  given, text);
+	if (len > 11)
+		return mq_err_set(err, MQ_EUSAGE, "'%s' is too far away: seconds since 1970 are wanted, not milliseconds", given);
+	return 0;
+}
+
 int mq_to_when(const char *text, int64_t now_us, int64_t *ret_us, struct mq_err *err)
 {
 	const char *given = text;
@@ -161,8 +175,14 @@ int mq_to_when(const char *text, int64_t now_us, int64_t *ret_us, struct mq_err 
 	}
 	if (rfc3339(text, ret_us))
 		return 0;
-	int rc = epoch(text, ret_us);
+	int rc = check_epoch(text, given, err);
+	if (rc < 0)
+		return rc;
+	rc = epoch(text, ret_us);
 	if (rc == MQ_EUSAGE)
 		return mq_err_set(err, rc, "'%s' is too far away", given);
+	const char *at = given == text ? "" : "@";
+	if (rc == MQ_WHEN_ASK_DATE && mq_to_duration(text, &ns, NULL) == 0)
+		return mq_err_set(err, MQ_EUSAGE, "'%s' might be past or to come: write %s-%s or %s+%s", given, at, text, at, text);
 	return rc;
 }

@@ -32,7 +32,7 @@ static int ended(struct mq_consume *c, int rc)
 {
 	if (rc == -EPIPE || c->sink.gone)
 		c->report.reader_gone = true;
-	if (rc == -EPIPE || (rc == -EINTR && mq_stopping(c->mq)))
+	if (rc == -EPIPE || (rc == -EINTR && (mq_stopping(c->mq) || c->ended)))
 		rc = 0;
 	c->ended = true;
 	return rc;
@@ -87,8 +87,7 @@ int mq_consume(struct mq *mq, const struct mq_consume_request *req, struct mq_co
 	c.engine = mq->store->engine;
 	c.began_ns = mq_sys->clock_ns(MQ_CLOCK_MONOTONIC);
 	rc = begin(&c);
-	if (rc == 0)
-		rc = ended(&c, mq_consume_run(&c));
+	rc = ended(&c, rc < 0 ? rc : mq_consume_run(&c));
 	if (rc == 0 && c.handlers)
 		rc = mq_handlers_result(&c);
 	rc = commit_rest(&c, rc);

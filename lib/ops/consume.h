@@ -103,6 +103,7 @@ struct mq_consume {
 	int64_t armed_deadline_ns;
 	unsigned busy;                /* steps in a row that did something */
 	bool takes_news;              /* partitions were taken: what is armed is not all */
+	bool told_place, told_held;   /* said once: -o is not used; others hold partitions */
 	bool ended;                   /* nothing more is to be read */
 	char damage[200];             /* the first damage passed */
 };

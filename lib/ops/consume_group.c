@@ -41,12 +41,24 @@ int mq_group_stood(struct mq_consume *c, const struct mq_feed *f, uint64_t *ret)
 	return rc < 0 ? rc : place.set;
 }
 
+/* A start was named, and the group has one of its own. */
+static void tell_place(struct mq_consume *c, const struct mq_feed *f, uint64_t at)
+{
+	if (c->told_place || strncmp(c->req->range, "..", 2) == 0 || c->range.start.kind == MQ_POINT_STORED)
+		return;
+	c->told_place = true;
+	mq_ops_notice(c->mq, 0, "%s:%" PRIu32 ": group %s goes on from its place, %" PRIu64 ", not from -o: mq-group seek moves it",
+	              f->topic, f->partition, c->req->group, at);
+}
+
 /* A new group begins where it is told; one with a place goes on from there: mq-group seek moves it.  The first place is
  * set before the partition is taken, since taking it sets one: whoever is killed leaves the one asked for, or none. */
 static int set_first_place(struct mq_consume *c, struct mq_feed *f)
 {
 	uint64_t at;
 	int rc = mq_group_stood(c, f, &at);
+	if (rc > 0)
+		tell_place(c, f, at);
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
 	rc = mq_consume_start(c, f, NULL, &at);
@@ -141,6 +153,18 @@ static int find_pause(struct mq_consume *c, int64_t *ret_ns)
 	return 0;
 }
 
+/* Why a member that follows does nothing, or less than it could. */
+static void tell_held(struct mq_consume *c)
+{
+	size_t held = 0;
+	for (size_t i = 0; i < c->feeds_n; i++)
+		held += !c->feeds[i].source && !c->feeds[i].left;
+	if (!c->told_held)
+		mq_ops_notice(c->mq, 1, "%zu of %zu partitions are held by other members of group %s: waiting until they leave", held,
+		              c->feeds_n, c->req->group);
+	c->told_held = true;
+}
+
 int mq_group_take(struct mq_consume *c)
 {
 	bool some = false, wanting = false;
@@ -162,6 +186,8 @@ int mq_group_take(struct mq_consume *c)
 	if (!wanting)
 		return some;
 	c->takes += c->takes < TAKES_MAX;
+	if (c->takes == TAKES_MAX && c->req->follow) /* it is not the moment in which one leaves and another comes */
+		tell_held(c);
 	int rc = find_pause(c, &pause_ns);
 	if (rc < 0)
 		return rc;

@@ -16,21 +16,27 @@ int mq_consume_no_memory(struct mq_consume *c)
 
 /* --- topics --------------------------------------------------------------------------------- */
 
-/* Watch, look, wait: 1 when a topic may have come, 0 when a stop was asked. */
+/* Watch, look, wait.  -EINTR, and no reason: it did not come before a stop, or in until_idle_ns. */
 static int wait_for_topic(struct mq_consume *c, const char *topic, struct mq_topic_facts *ret)
 {
+	int64_t idle_ns = c->req->until_idle_ns, deadline_ns = idle_ns ? mq_sys->clock_ns(MQ_CLOCK_MONOTONIC) + idle_ns : -1;
 	struct mq_wait w;
+	mq_ops_notice(c->mq, 0, "topic %s is not there yet: waiting for it", topic);
 	mq_wait_init(&w);
 	int rc = c->engine->store_arm(c->store, &w, c->err);
 	if (rc == 0 && mq_wait_fd(&w, mq_stop_fd(c->mq), POLLIN) < 0)
 		rc = mq_consume_no_memory(c);
 	while (rc == 0) {
 		rc = c->engine->topic_facts(c->store, topic, ret, c->err);
-		if (rc != MQ_ENOTOPIC || mq_stopping(c->mq))
+		if (rc != MQ_ENOTOPIC)
 			break;
 		*c->err = (struct mq_err){0};
-		rc = mq_wait_for(&w, -1);
-		rc = rc < 0 ? mq_err_sys(c->err, rc, "cannot wait for topic %s", topic) : 0;
+		rc = mq_stopping(c->mq) ? -EINTR : mq_wait_for(&w, deadline_ns);
+		c->ended = rc == -EINTR || rc == MQ_WAIT_DEADLINE;
+		if (c->ended)
+			rc = -EINTR;
+		else
+			rc = rc < 0 ? mq_err_sys(c->err, rc, "cannot wait for topic %s", topic) : 0;
 	}
 	mq_wait_release(&w);
 	return rc;
@@ -152,6 +158,18 @@ static int take_range(struct mq_consume *c)
 	return rc;
 }
 
+/* More handlers were asked for than can ever run beside each other: a person would wonder. */
+static void tell_idle_jobs(struct mq_consume *c)
+{
+	const struct mq_consume_request *req = c->req;
+	if (req->handler == MQ_HANDLER_NONE || req->order != MQ_ORDER_PARTITION || req->jobs <= c->feeds_n)
+		return;
+	mq_ops_notice(c->mq, 2,
+	              "%zu of %" PRIu32 " jobs can run at once: a partition's records go one after the other, and there %s %zu"
+	              " (--order key or --order none lets more run)",
+	              c->feeds_n, req->jobs, c->feeds_n == 1 ? "is" : "are", c->feeds_n);
+}
+
 int mq_consume_setup(struct mq_consume *c)
 {
 	const struct mq_consume_request *req = c->req;
@@ -169,5 +187,7 @@ int mq_consume_setup(struct mq_consume *c)
 	mq_pace_init(&c->pace, req->rate);
 	for (size_t i = 0; i < req->n_topics && rc == 0; i++)
 		rc = add_topic(c, req->topics[i], req->partitions ? req->partitions[i] : -1);
+	if (rc == 0)
+		tell_idle_jobs(c);
 	return rc;
 }

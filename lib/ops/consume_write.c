@@ -47,8 +47,9 @@ static bool holds(const char *p, uint32_t n, const char *what, size_t what_len)
 
 static int refuse(struct mq_consume *c, const struct mq_feed *f, const struct mq_rec *r, const char *what, const char *holds_what)
 {
-	return mq_err_set(c->err, MQ_EINPUT, "%s:%" PRIu32 ":%" PRIu64 ": the %s holds %s and would be split: use --frame, --json or -0",
-	                  f->topic, f->partition, r->offset, what, holds_what);
+	bool null = c->req->delimiter && c->req->delimiter_len == 1 && !*c->req->delimiter;
+	return mq_err_set(c->err, MQ_EINPUT, "%s:%" PRIu32 ":%" PRIu64 ": the %s holds %s and would be split: use --frame%s", f->topic,
+	                  f->partition, r->offset, what, holds_what, null ? " or --json" : ", --json or -0");
 }
 
 static int put(struct mq_consume *c, struct mq_buf *out, const char *p, uint32_t n)

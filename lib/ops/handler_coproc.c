@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -141,9 +142,10 @@ static int answer(struct mq_consume *c, struct mq_job *j, const char *line, size
 	}
 	struct mq_task *t = take_first(j);
 	if (status < 0) {
-		c->report.failed += t->count;
-		mq_result_fail(c, t, MQ_EAGAIN, "the handler's answer '%.*s' is no status", (int)(len < 60 ? len : 60), line);
-		return mq_task_end(c, t, false);
+		char why[200];
+		snprintf(why, sizeof why, "the handler answered '%.*s'; a line must begin with ok, fail, reject, release, stop or an exit status",
+		         (int)(len < 60 ? len : 60), line);
+		return mq_result_failed(c, t, why);
 	}
 	return mq_result_of_status(c, t, status);
 }
@@ -197,7 +199,8 @@ static int fail_rest(struct mq_consume *c, struct mq_job *j, int status)
 	int rc = 0;
 	while (j->task) {
 		struct mq_task *t = take_first(j);
-		int ended = status == 0 ? mq_result_of_status(c, t, 1) : mq_result_of_wait(c, j, t, status);
+		int ended = status == 0 ? mq_result_failed(c, t, "the handler ended (status 0) before it answered")
+		                        : mq_result_of_wait(c, j, t, status);
 		rc = rc < 0 ? rc : ended;
 	}
 	mq_input_release(&j->answers);

@@ -32,7 +32,18 @@ void mq_result_fail(struct mq_consume *c, struct mq_task *t, int code, const cha
 
 static const char *stays(const struct mq_consume *c)
 {
-	return !c->req->group ? "" : c->req->commit_before ? "; its place was committed before" : "; not committed";
+	if (!c->req->group)
+		return "; the run ends here";
+	if (c->req->commit_before)
+		return "; the run ends here, and the next goes on behind it (--commit=before)";
+	return "; not committed: the run ends here, and the next gives it out again (mq-group seek passes over it)";
+}
+
+int mq_result_failed(struct mq_consume *c, struct mq_task *t, const char *why)
+{
+	c->report.failed += t->count;
+	mq_result_fail(c, t, MQ_EAGAIN, "%s%s", why, stays(c));
+	return mq_task_end(c, t, false);
 }
 
 int mq_result_of_status(struct mq_consume *c, struct mq_task *t, int status)

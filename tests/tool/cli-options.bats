@@ -69,6 +69,9 @@ refused() { # COMMAND... : 64, one line on stderr that names the tool, no spool
 	refused mq-consume -o 3 orders:0:4
 	refused mq-consume orders:0:4 returns
 	refused mq-consume --until-idle 1s orders
+	refused mq-consume -f --until-idle 0 orders
+	refused mq-consume -g g --manual --commit=before orders
+	refused mq-publish --one -l orders
 	refused mq-topic list --partitions 3
 	refused mq-topic create orders --json
 	refused mq-check --dry-run
@@ -86,6 +89,16 @@ refused() { # COMMAND... : 64, one line on stderr that names the tool, no spool
 	refused mq-group seek -o end orders
 	refused mq-group seek -g g orders
 	refused mq-group commit
+}
+
+@test "a handler of one record is not promised what is for batches" {
+	for form in -0 '-D x' '-K :' --json --frame '--format %s'; do
+		refused mq-consume -g g $form orders -- cat
+		[[ $stderr == *"--batch N"* ]]
+	done
+	mq-publish -k k -m v orders
+	run -0 mq-consume -g g --batch 1 -K : orders -- cat
+	[ "$output" = k:v ]
 }
 
 @test "what is missing is named" {

@@ -165,6 +165,7 @@ static void times_are_rfc_3339_epoch_or_relative(void **state)
 	    {"1714566896.25", 1714566896250000},
 	    {"1714566896.1234567", 1714566896123456},
 	    {"0", 0},
+	    {"1530.0", 1530000000},
 	    {"-1h", 1714566896250000 - 3600000000},
 	    {"@-30s", 1714566896250000 - 30000000},
 	    {"+5m", 1714566896250000 + 300000000},
@@ -182,7 +183,8 @@ static void other_times_are_left_to_date(void **state)
 	(void)state;
 	static const char *const ask[] = {"yesterday", "2024-05-01", "2024-05-01T12:34:56", "2024-02-30T00:00:00Z",
 	                                  "2024-13-01T00:00:00Z", "12:00", "1714566896x", "1.", "2024-05-01T24:00:00Z"};
-	static const char *const bad[] = {"", "@", "-5", "-", "+", "-1x", "-1h30m", "9999999999999999999"};
+	static const char *const bad[] = {"", "@", "-5", "-", "+", "-1x", "-1h30m", "9999999999999999999",
+	                                  "5m", "@2h", "1.5d", "1714566896000", "@1714566896250000", "@2026", "20260131", "1530"};
 	int64_t v = 77;
 	for (size_t i = 0; i < sizeof ask / sizeof ask[0]; i++)
 		assert_int_equal(mq_to_when(ask[i], NOW, &v, NULL), MQ_WHEN_ASK_DATE);
