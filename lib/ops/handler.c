@@ -155,10 +155,10 @@ static int arm_job(const struct mq_handlers *h, const struct mq_job *j, struct m
 		rc = mq_wait_fd(w, j->pidfd, POLLIN);
 	else
 		sooner(deadline_ns, mq_sys->clock_ns(MQ_CLOCK_MONOTONIC) + LOOK_NS);
-	bool writes = j->in >= 0 && (j->out < 0 || j->pending.len);
+	bool writes = j->in >= 0 && !j->cut && (j->out < 0 || j->pending.len);
 	if (rc >= 0 && writes)
 		rc = mq_wait_fd(w, j->in, POLLOUT);
-	if (rc >= 0 && j->out >= 0 && !j->answers.eof)
+	if (rc >= 0 && j->out >= 0 && !j->cut && !j->answers.eof)
 		rc = mq_wait_fd(w, j->out, POLLIN);
 	if (j->limit_ns && j->signal_sent != SIGKILL)
 		sooner(deadline_ns, j->limit_ns);

@@ -41,6 +41,7 @@ struct mq_job {
 	int64_t limit_ns;          /* when it is to be ended; 0: never */
 	int signal_sent;
 	bool late;                 /* it was ended for its time */
+	bool cut;                  /* it was ended because it could not be talked to */
 	struct mq_task *task;      /* coproc: the first of those it has */
 	struct mq_task *last;
 	unsigned tasks;
@@ -89,6 +90,9 @@ int mq_job_work(struct mq_consume *c, struct mq_job *j);
 int mq_job_reap(struct mq_consume *c, struct mq_job *j, int *ret_status);
 /* End it when its time is over, or the consumer's. */
 void mq_job_hurry(struct mq_consume *c, struct mq_job *j);
+/* It cannot be given its records, or not be heard: it must not take what it has for all, so it is killed and has failed.
+ * Its stdin stays open until it has been reaped. */
+void mq_job_cut(struct mq_job *j);
 void mq_job_close(struct mq_job *j);
 
 /* handler_coproc.c: 1: it took the task; 0: it has enough to do. */

@@ -91,10 +91,12 @@ int mq_coproc_give(struct mq_consume *c, struct mq_task *t)
 	int rc = j->pid ? 0 : start(c, j, t->feed);
 	if (rc == 0)
 		rc = mq_task_begin(c, t);
-	if (rc == 0 && mq_buf_add(&j->pending, t->input.p, t->input.len) < 0)
-		rc = mq_consume_no_memory(c);
 	if (rc < 0)
 		return rc;
+	if (mq_buf_add(&j->pending, t->input.p, t->input.len) < 0) {
+		mq_task_end(c, t, false);
+		return mq_consume_no_memory(c);
+	}
 	mq_buf_release(&t->input);
 	if (c->req->time_limit_ns)
 		t->limit_ns = mq_sys->clock_ns(MQ_CLOCK_MONOTONIC) + c->req->time_limit_ns;
@@ -169,7 +171,9 @@ static int read_answers(struct mq_consume *c, struct mq_job *j, bool *ret_end)
 		return some;
 	}
 	if (rc == MQ_EINPUT && !c->err->code)
-		return mq_err_set(c->err, MQ_EAGAIN, "the handler's answer has no end");
+		mq_err_set(c->err, rc = MQ_EAGAIN, "the handler's answer has no end");
+	if (rc < 0)
+		mq_job_cut(j);
 	*ret_end = rc == 0;
 	return rc < 0 ? rc : some;
 }
@@ -183,8 +187,10 @@ static int write_pending(struct mq_consume *c, struct mq_job *j)
 			continue;
 		if (n == -EAGAIN || n == -EPIPE) /* that it is gone is told by its end */
 			break;
-		if (n < 0)
+		if (n < 0) {
+			mq_job_cut(j);
 			return mq_err_sys(c->err, (int)n, "cannot write to the handler");
+		}
 		mq_buf_drop(&j->pending, (size_t)n);
 		some = true;
 	}
@@ -212,15 +218,15 @@ int mq_coproc_work(struct mq_consume *c, struct mq_job *j)
 {
 	struct mq_handlers *h = c->handlers;
 	bool end = false;
-	int status, rc = write_pending(c, j), some = rc;
+	int status, rc = j->cut ? 0 : write_pending(c, j), some = rc;
 
-	if (rc >= 0)
+	if (rc >= 0 && !j->cut)
 		rc = read_answers(c, j, &end);
 	if (rc < 0)
 		return rc;
 	some |= rc;
 	/* Its stdin ends when nothing more comes for it. */
-	if (j->in >= 0 && !j->task && (h->no_more || h->enough) && (h->waiting == 0 || h->enough)) {
+	if (j->in >= 0 && !j->cut && !j->task && (h->no_more || h->enough) && (h->waiting == 0 || h->enough)) {
 		mq_sys->close(j->in);
 		j->in = -1;
 	}

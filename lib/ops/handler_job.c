@@ -70,7 +70,7 @@ int mq_job_start(struct mq_consume *c, struct mq_job *j, struct mq_feed *f, char
 	if (j->pidfd < 0)
 		j->pidfd = -1;
 	j->signal_sent = 0;
-	j->late = false;
+	j->late = j->cut = false;
 	j->written = 0;
 	j->limit_ns = 0;
 	return 0;
@@ -163,10 +163,12 @@ int mq_job_work(struct mq_consume *c, struct mq_job *j)
 	struct mq_task *t = j->task;
 	int status, rc = 0;
 
-	if (j->in >= 0)
+	if (j->in >= 0 && !j->cut)
 		rc = feed_stdin(c, j);
-	if (rc < 0)
+	if (rc < 0) {
+		mq_job_cut(j);
 		return rc;
+	}
 	if (!mq_job_reap(c, j, &status)) {
 		mq_job_hurry(c, j);
 		return rc;
@@ -182,6 +184,12 @@ static void end_it(struct mq_job *j, int signal)
 	mq_sys->kill(-j->pid, signal);
 	j->signal_sent = signal;
 	j->limit_ns = now_ns() + SECOND_NS;
+}
+
+void mq_job_cut(struct mq_job *j)
+{
+	j->cut = true;
+	end_it(j, SIGKILL);
 }
 
 void mq_job_hurry(struct mq_consume *c, struct mq_job *j)

@@ -77,11 +77,13 @@ int mq_result_of_status(struct mq_consume *c, struct mq_task *t, int status)
 
 int mq_result_of_wait(struct mq_consume *c, const struct mq_job *j, struct mq_task *t, int wait_status)
 {
-	if (!j->late && WIFEXITED(wait_status))
+	if (!j->late && !j->cut && WIFEXITED(wait_status))
 		return mq_result_of_status(c, t, WEXITSTATUS(wait_status));
-	/* One that was ended for its time has failed, whatever it said at last. */
+	/* One that was ended for its time, or got half of its input, has failed, whatever it said at last. */
 	c->report.failed += t->count;
-	if (j->late)
+	if (j->cut)
+		mq_result_fail(c, t, MQ_EAGAIN, "its handler could not be talked to%s", stays(c));
+	else if (j->late)
 		mq_result_fail(c, t, MQ_EAGAIN, "its handler took too long (--time-limit)%s", stays(c));
 	else
 		mq_result_fail(c, t, MQ_EAGAIN, "its handler was killed by signal %d%s", WTERMSIG(wait_status), stays(c));

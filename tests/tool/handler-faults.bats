@@ -70,3 +70,37 @@ without_lock() {
 	done
 }
 @test "no handler runs without the lock of its partition" { each without_lock; }
+
+half_given() {
+	need_strace
+	big_lines 3
+	# What it got is not all: it must neither wait for the rest for ever nor take it for the whole.
+	got=0
+	faulty '' write:error=EIO:when=2+ mq-consume -g g --batch 3 T -- sh -c 'cat > /dev/null; touch finished' || got=$?
+	is $got 74
+	[ ! -e finished ]
+	is "$(at g T)" 0
+	got=0
+	faulty '' write:error=EIO:when=1+ mq-consume -g g --coproc T -- sh -c 'cat > /dev/null; touch finished' || got=$?
+	is $got 74
+	[ ! -e finished ]
+	is "$(at g T)" 0
+}
+@test "a handler that cannot be given its record is ended, and has failed" { each half_given; }
+
+unheard() {
+	need_strace
+	seq 0 9 | mq-publish T
+	for n in $(seq 40); do
+		: > done
+		got=0
+		faulty '' "read:error=EIO:when=$n+" mq-consume -g g$n --coproc T -- \
+			sh -c 'while read x; do echo $x >> done; echo ok; done' || got=$?
+		[ $got != 124 ] || { echo "when=$n: it did not end"; return 1; }
+		place=$(at g$n T 2> /dev/null || true)
+		case $place in '' | null | 0) ;; *) is "$(head -n "$place" done)" "$(seq 0 $((place - 1)))" ;; esac
+	done
+	ends 75 mq-consume -g g --coproc T -- sh -c 'printf %070000d 0; cat > /dev/null'
+	has "$said" 'answer has no end'
+}
+@test "a coproc that cannot be heard is ended, and has failed" { each unheard; }
