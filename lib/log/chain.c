@@ -176,10 +176,10 @@ static int add_front(struct mq_chain *c, const struct mq_segment_header *h, stru
 	return 0;
 }
 
-/* ---- what came before a segment whose header does not verify ---- */
+/* ---- what came before a segment whose header does not verify, or whose predecessor is missing ---- */
 struct pred_search {
 	int dir;
-	const struct mq_segment_header *blind;
+	uint64_t below;
 	struct mq_segment_header best;
 	uint64_t size;
 	bool found;
@@ -192,7 +192,7 @@ static int consider_pred(void *arg, const char *name)
 	uint64_t base;
 	uint8_t id4[4];
 
-	if (!mq_segment_name_parse(name, "seg", &base, id4) || base >= q->blind->base_offset || (q->found && base < q->best.base_offset) ||
+	if (!mq_segment_name_parse(name, "seg", &base, id4) || base >= q->below || (q->found && base < q->best.base_offset) ||
 	    mq_segment_open(&s, q->dir, base, id4, false, NULL) < 0)
 		return 0;
 	if ((!q->found || base > q->best.base_offset || epoch_cmp(&s.h.epoch, &q->best.epoch) > 0) &&
@@ -204,18 +204,19 @@ static int consider_pred(void *arg, const char *name)
 	return 0;
 }
 
-static int guess_pred(int dir, struct mq_segment_header *blind, struct mq_err *err)
+/* 1: the file of the highest base below stands in.  0: there is none. */
+static int guess_pred(int dir, struct mq_segment_header *h, struct mq_err *err)
 {
-	struct pred_search q = {.dir = dir, .blind = blind};
+	struct pred_search q = {.dir = dir, .below = h->base_offset};
 	int rc = mq_chain_each_file(dir, consider_pred, &q, err);
 
-	if (rc == 0 && q.found) {
-		blind->pred_id = q.best.id;
-		blind->pred_base = q.best.base_offset;
-		blind->pred_end_pos = q.size; /* at most; the end offset says where */
-		blind->pred_end_offset = blind->base_offset;
-	}
-	return rc;
+	if (rc < 0 || !q.found)
+		return rc;
+	h->pred_id = q.best.id;
+	h->pred_base = q.best.base_offset;
+	h->pred_end_pos = q.size; /* at most; the end offset says where */
+	h->pred_end_offset = h->base_offset;
+	return 1;
 }
 
 int mq_chain_load(struct mq_chain *c, int dir, const struct mq_segment_header *head, uint64_t offset, struct mq_err *err)
@@ -247,14 +248,18 @@ int mq_chain_extend(struct mq_chain *c, int dir, uint64_t offset, struct mq_err 
 
 			rc = mq_segment_open_blind(&s, dir, &told, false, err);
 		}
-		if (rc == -ENOENT) { /* removed by retention: the log begins here */
+		if (rc == -ENOENT) { /* removed by retention, or lost: whoever knows the log start can tell */
 			if (err)
 				err->code = 0, err->text[0] = 0;
-			c->whole = true;
-			break;
+			rc = guess_pred(dir, next, err);
+			c->whole = rc == 0;
+			if (rc == 1)
+				continue;
 		}
 		if (rc < 0)
 			return rc;
+		if (c->whole)
+			break;
 		if (!mq_segment_id_equal(&s.h.id, &next->pred_id) || s.h.base_offset > next->base_offset) {
 			rc = mq_err_set(err, MQ_EDAMAGE, "segment %s is not the predecessor that its successor names", s.name);
 			mq_segment_release(&s);

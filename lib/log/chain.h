@@ -8,7 +8,8 @@
  *
  * A header that does not verify hides neither its own batches nor what lies behind it: its successor, or for the head
  * the tail, tells the id that they are sealed with (blind).  What came before such a segment is the file of the
- * highest base below it, and it ends where the offsets do.
+ * highest base below it, and it ends where the offsets do.  That file stands in for a predecessor that is missing, too:
+ * what lies below it is still of the log, and the offsets between its end and its successor's base are in no file.
  */
 #ifndef MQ_LOG_CHAIN_H
 #define MQ_LOG_CHAIN_H
@@ -20,7 +21,7 @@
 struct mq_chain {
 	struct mq_segment_header *seg; /* oldest loaded first; the last is the head */
 	size_t n, cap;
-	bool whole;                    /* seg[0] is the oldest segment still held */
+	bool whole;                    /* seg[0] is the oldest segment that is there */
 };
 
 void mq_chain_init(struct mq_chain *c);

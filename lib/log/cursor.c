@@ -315,10 +315,14 @@ static int seek_in_chain(struct mq_cursor *c, struct mq_err *err)
 	uint64_t target = c->want < c->visible_offset ? c->want : c->visible_offset;
 	int rc = mq_chain_extend(&c->chain, c->dir, target, err);
 
+	c->hole = false;
 	if (rc == 0)
 		rc = open_segment(c, mq_chain_find(&c->chain, target), err);
 	if (rc < 0)
 		return rc;
+	c->hole = c->next_offset > c->want;
+	if (c->hole)
+		c->next_offset = c->want;
 	if (c->want > c->next_offset) {
 		rc = mq_index_seek_offset(&c->seg, c->dir, &c->scan, target, bound(c), &c->pos, &c->next_offset, err);
 		if (rc < 0)
@@ -355,6 +359,20 @@ static int lost(struct mq_cursor *c, uint64_t to, bool damage, struct mq_cursor_
 	ret->damage = damage;
 	c->next_offset = ret->to;
 	return MQ_EDAMAGE;
+}
+
+/* No file holds what lies below `to`: damage, but for what was dropped since we looked.  0: it was all dropped. */
+static int missing(struct mq_cursor *c, uint64_t to, struct mq_cursor_loss *ret, struct mq_err *err)
+{
+	int rc = mq_start_look(c->start, c->topic_id, &c->log_start, err);
+
+	if (rc < 0)
+		return rc;
+	if (c->want < c->log_start)
+		c->want = c->log_start;
+	if (c->next_offset < c->want)
+		c->next_offset = c->want < to ? c->want : to;
+	return c->next_offset < to ? lost(c, to, true, ret) : 0;
 }
 
 /* A place that does not verify below the bound: find the next that does. */
@@ -410,8 +428,9 @@ static int advance(struct mq_cursor *c, struct mq_cursor_loss *ret_loss, struct 
 		return c->pos < bound(c) || !at_head(c);
 	}
 	end = mq_chain_end_offset(&c->chain, c->at);
-	if (c->next_offset < end)
-		return lost(c, end, true, ret_loss);
+	rc = c->next_offset < end ? missing(c, end, ret_loss, err) : 0;
+	if (rc < 0)
+		return rc;
 	{
 		uint64_t expected = c->next_offset;
 
@@ -431,6 +450,12 @@ int mq_cursor_next(struct mq_cursor *c, struct mq_cursor_view *ret, struct mq_cu
 		const uint8_t *body;
 		int rc;
 
+		if (c->hole) {
+			c->hole = false;
+			rc = missing(c, c->seg.h.base_offset, ret_loss, err);
+			if (rc < 0)
+				return rc;
+		}
 		if (at_end(c)) {
 			rc = advance(c, ret_loss, err);
 			if (rc <= 0)
@@ -517,7 +542,7 @@ int mq_cursor_find_time(struct mq_cursor *c, int64_t time_us, uint64_t *ret, str
 
 int mq_cursor_extent(struct mq_cursor *c, uint64_t *ret_stored, uint64_t *ret_bytes, uint32_t *ret_segments, struct mq_err *err)
 {
-	int rc = mq_chain_extend(&c->chain, c->dir, 0, err);
+	int rc = mq_chain_extend(&c->chain, c->dir, c->log_start, err);
 	uint64_t bytes = c->visible_pos;
 
 	if (rc < 0)

@@ -30,6 +30,7 @@ struct mq_cursor {
 	uint64_t visible_pos, visible_offset; /* in the head: the last of chain */
 	uint64_t written_offset;
 	bool positioned;
+	bool hole;                /* from next_offset to the base of seg: in no file */
 	bool sleeping;            /* holds the bell's read lock */
 };
 
