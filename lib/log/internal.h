@@ -9,6 +9,8 @@
  * still the one in the directory, the tail holds, the head is open.  Recovers when it must. */
 int mq_log_enter(struct mq_log *log, struct mq_err *err);
 void mq_log_leave(struct mq_log *log);
+/* The same, but nothing is asked of what the log holds: only state and its tail are looked at (tail_seq 0: there is none). */
+int mq_log_enter_as_it_is(struct mq_log *log, struct mq_err *err);
 
 /* sync.c: sync all that is published, under the append lock (a roll's), noting it.  Failure leaves "started". */
 int mq_log_sync_locked(struct mq_log *log, struct mq_err *err);

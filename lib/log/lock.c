@@ -97,17 +97,23 @@ static int switch_head(struct mq_log *log, struct mq_err *err)
 	return 0;
 }
 
-static int look_around(struct mq_log *log, struct mq_err *err)
+static int read_tail(struct mq_log *log, struct mq_err *err)
 {
 	int rc = ensure_state(log, err);
 
+	if (rc == 0)
+		rc = mq_state_tail_read(&log->state, &log->tail, &log->tail_seq, err);
 	if (rc < 0)
 		return rc;
-	rc = mq_state_tail_read(&log->state, &log->tail, &log->tail_seq, err);
+	return log->tail_seq > 0 && (log->tail.flags & MQ_TAIL_GONE) ? gone(err) : 0;
+}
+
+static int look_around(struct mq_log *log, struct mq_err *err)
+{
+	int rc = read_tail(log, err);
+
 	if (rc < 0)
 		return rc;
-	if (log->tail_seq > 0 && (log->tail.flags & MQ_TAIL_GONE))
-		return gone(err);
 	if (log->tail_seq == 0 || (log->tail.flags & (MQ_TAIL_ROLLING | MQ_TAIL_UNSETTLED)) || !mq_state_tail_trusted(&log->state, &log->tail))
 		return mq_log_recover(log, err);
 	if (!mq_segment_id_equal(&log->tail.segment, &log->head.h.id) || log->head.fd < 0)
@@ -119,7 +125,20 @@ static int look_around(struct mq_log *log, struct mq_err *err)
 	return rc;
 }
 
-int mq_log_enter(struct mq_log *log, struct mq_err *err)
+/* Whoever has it may be stopped, or its disk hang: a signal that asks for an end is not kept waiting for that. */
+static int wait_for_lock(struct mq_log *log)
+{
+	int rc;
+
+	mq_hold_wait_begins();
+	do
+		rc = mq_stop_requested() ? -EINTR : mq_sys->lock(log->lock, MQ_LOCK_WRITE, MQ_LOG_APPEND_BYTE, 1, true);
+	while (rc == -EAGAIN || rc == -EACCES);
+	mq_hold_wait_ends();
+	return rc;
+}
+
+static int take_lock(struct mq_log *log, struct mq_err *err)
 {
 	int rc;
 
@@ -128,16 +147,40 @@ int mq_log_enter(struct mq_log *log, struct mq_err *err)
 	mq_hold_signals();
 	pthread_mutex_lock(&log->append);
 	rc = mq_sys->lock(log->lock, MQ_LOCK_WRITE, MQ_LOG_APPEND_BYTE, 1, false);
-	while (rc == -EAGAIN || rc == -EACCES || rc == -EINTR)
-		rc = mq_sys->lock(log->lock, MQ_LOCK_WRITE, MQ_LOG_APPEND_BYTE, 1, true);
-	if (rc < 0) {
+	if (rc == -EAGAIN || rc == -EACCES || rc == -EINTR)
+		rc = wait_for_lock(log);
+	if (rc == -EINTR)
+		mq_err_set(err, rc, "stopped while another process holds the append lock");
+	else if (rc < 0)
 		mq_err_sys(err, rc, "cannot take the append lock");
+	if (rc < 0) {
 		pthread_mutex_unlock(&log->append);
 		mq_unhold_signals();
 		return rc;
 	}
 	log->locked = true;
+	return 0;
+}
+
+int mq_log_enter(struct mq_log *log, struct mq_err *err)
+{
+	int rc = take_lock(log, err);
+
+	if (rc < 0)
+		return rc;
 	rc = look_around(log, err);
+	if (rc < 0)
+		mq_log_leave(log);
+	return rc;
+}
+
+int mq_log_enter_as_it_is(struct mq_log *log, struct mq_err *err)
+{
+	int rc = take_lock(log, err);
+
+	if (rc < 0)
+		return rc;
+	rc = read_tail(log, err);
 	if (rc < 0)
 		mq_log_leave(log);
 	return rc;

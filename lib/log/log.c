@@ -151,10 +151,13 @@ int mq_log_settle(struct mq_log *log, struct mq_err *err)
 
 int mq_log_retire(struct mq_log *log, struct mq_err *err)
 {
-	int rc = mq_log_enter(log, err);
+	int rc = mq_log_enter_as_it_is(log, err);
 
+	/* Without a state, and without room for one, nobody appends. */
+	if (rc == MQ_ENOTOPIC || rc == -ENOSPC || rc == -EDQUOT)
+		return 0;
 	if (rc < 0)
-		return rc == MQ_ENOTOPIC ? 0 : rc;
+		return rc;
 	log->tail.flags |= MQ_TAIL_GONE;
 	rc = mq_state_tail_publish(&log->state, &log->tail, ++log->tail_seq, err);
 	mq_log_leave(log);

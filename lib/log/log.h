@@ -112,7 +112,8 @@ int mq_log_sync(struct mq_log *log, struct mq_err *err);
 int mq_log_producer(struct mq_log *log, enum mq_who_kind kind, const char *name, struct mq_producer *ret,
                     struct mq_err *err);
 
-/* Under the append lock and for ever: no append comes after it.  For deleting the topic. */
+/* Under the append lock and for ever: no append comes after it.  For deleting the topic: whatever it holds, damaged,
+ * torn or without a segment, and however full the disk. */
 int mq_log_retire(struct mq_log *log, struct mq_err *err);
 
 /* Make sure that the tail is trusted, recovering when it is not. */

@@ -143,10 +143,10 @@ int mq_partition_purge(struct mq_topic *t, uint32_t p, uint64_t offset, struct m
 		rc = mq_err_sys(err, lock, "%s/%u: cannot open lock", t->name, p);
 		goto out;
 	}
-	do
-		rc = mq_sys->lock(lock, MQ_LOCK_WRITE, MQ_LOG_APPEND_BYTE, 1, true);
-	while (rc == -EINTR);
-	if (rc < 0)
+	rc = mq_sys->lock(lock, MQ_LOCK_WRITE, MQ_LOG_APPEND_BYTE, 1, true);
+	if (rc == -EINTR)
+		mq_err_set(err, rc, "%s/%u: stopped while another process holds the append lock", t->name, p);
+	else if (rc < 0)
 		mq_err_sys(err, rc, "%s/%u: cannot take the append lock", t->name, p);
 	else
 		rc = mq_start_advance(dir, t->conf.id, offset, err);

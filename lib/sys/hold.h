@@ -24,6 +24,11 @@
 void mq_hold_signals(void);
 void mq_unhold_signals(void);
 
+/* Around a wait for the outermost lock, in between the two above: signals come through but those that only stop the
+ * process (^Z), since it may get the lock at that moment.  Within another lock's hold nothing changes. */
+void mq_hold_wait_begins(void);
+void mq_hold_wait_ends(void);
+
 /* Ask for an end because of this signal (> 0).  The first one asked is kept.  Safe in a handler. */
 void mq_stop_request(int sig);
 

@@ -83,3 +83,24 @@ named_limit() {
 	is "$(mq-consume T)" $'2\nthree'
 }
 @test "a new producer's name waits for a full topic" { on_a_small_disk named_limit; }
+
+deletes_torn() {
+	mq-publish -m one T
+	mq-publish -m one U
+	a_torn_end T
+	fill
+	mq-topic delete T
+	is "$(mq-topic list)" U
+}
+@test "a topic can be deleted on a full disk, though its log's end is torn" { on_a_small_disk deletes_torn; }
+
+deletes_empty() {
+	mq-publish -m one T
+	mq-publish -m one U
+	rm disk/spool/topics/T/0/*.seg disk/spool/topics/U/0/state
+	fill
+	mq-topic delete T
+	mq-topic delete U
+	is "$(mq-topic list)" ''
+}
+@test "a topic can be deleted without a segment, or without a state and room for one" { on_a_small_disk deletes_empty; }

@@ -153,8 +153,8 @@ static void everywhere(const struct loss *how)
 	while (killed_twice(how, nth, 0))
 		nth++;
 	assert_true(nth > 40);
-	for (unsigned i = 1; i < nth; i += 4)
-		for (unsigned k = 1 + i % 7; k < nth; k += 7)
+	for (unsigned i = 1; i < nth; i += 9)
+		for (unsigned k = 1 + i % 13; k < nth; k += 13)
 			killed_twice(how, i, k);
 }
 

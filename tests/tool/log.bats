@@ -1,0 +1,92 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What befalls a partition's files, and who holds its lock, as the tools show it.
+load engines
+
+# 100 records in segments of 4 KiB, several.
+many_segments() {
+	export MQ_SPOOL=$PWD/spool PATH=$MQ_BUILD/bin:$PATH
+	mq-topic create T segment.bytes=4096
+	for i in $(seq 10); do
+		seq $((i * 100)) $((i * 100 + 99)) | sed 's/$/ xxxxxxxxxxxxxxxx/' | mq-publish T
+	done
+	mq-consume T > all
+	segs=(spool/topics/T/0/*.seg)
+	[ "${#segs[@]}" -gt 4 ]
+}
+
+base() { # FILE: its base offset
+	local name=${1##*/}
+	echo $((10#${name%%.*}))
+}
+
+# Read with the segment of that number gone: all else comes, and what is missing is told.
+without() { # NUMBER
+	local from to
+	from=$(base "${segs[$1]}")
+	to=$(base "${segs[$1 + 1]}")
+	mv "${segs[$1]}" gone
+	run -2 --separate-stderr mq-consume T
+	sed "$((from + 1)),${to}d" all | diff - <(echo "$output")
+	has "$stderr" "offsets $from to $to are damaged"
+	run -2 --separate-stderr mq-consume -g g T
+	sed "$((from + 1)),${to}d" all | diff - <(echo "$output")
+	mq-consume -o "$to..end" T | diff - <(sed "1,${to}d" all)
+}
+
+@test "a segment that is missing in the middle is damage, and those below it are still read" {
+	many_segments
+	without 2
+}
+
+@test "the first segment missing is damage" {
+	many_segments
+	without 0
+}
+
+@test "two missing in a row are one damage" {
+	many_segments
+	rm "${segs[2]}"
+	segs=("${segs[@]:0:2}" "${segs[@]:3}")
+	mv "${segs[1]}" 1
+	segs=("${segs[@]:0:1}" "${segs[@]:2}")
+	run -2 --separate-stderr mq-consume T
+	sed "$(($(base "${segs[0]}") + 101)),$(base "${segs[1]}")d" all | diff - <(echo "$output")
+	has "$stderr" "offsets 100 to $(base "${segs[1]}") are damaged"
+	has "$stderr" '1 damaged places passed'
+}
+
+@test "segments below the log start may be gone" {
+	many_segments
+	mq-topic purge -o "$(base "${segs[3]}")" T
+	rm "${segs[0]}" "${segs[2]}" "${segs[1]}"
+	mq-consume T | diff - <(sed "1,$(base "${segs[3]}")d" all)
+	mq-topic show T
+}
+
+# Somebody who was stopped with the append lock in his hand.
+hold_append() { # LOCK-FILE
+	python3 -c '
+import fcntl, struct, sys, time
+f = open(sys.argv[1], "r+b")
+fcntl.fcntl(f, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 1, 0))
+open("held", "w").close()
+time.sleep(60)' "$1" &
+	holder=$!
+	until_true test -e held
+}
+
+@test "a publisher that waits for a lock obeys a stop signal" {
+	export MQ_SPOOL=$PWD/spool PATH=$MQ_BUILD/bin:$PATH
+	mq-publish -m one T
+	hold_append spool/topics/T/0/lock
+	mq-publish -m two T 2> said &
+	pid=$!
+	until_true grep -q -- "-> OFDLCK.*:$(stat -c %i spool/topics/T/0/lock) 0 0" /proc/locks
+	kill -TERM $pid
+	status=0
+	wait $pid || status=$?
+	kill $holder
+	[ "$status" -eq 143 ] || { echo "status $status"; cat said; false; }
+	is "$(mq-consume T)" one
+}
