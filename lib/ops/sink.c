@@ -14,7 +14,8 @@ void mq_sink_init(struct mq_sink *s, struct mq *mq, int fd)
 	struct mq_stat st;
 
 	*s = (struct mq_sink){.fd = fd, .mq = mq};
-	if (mq_sys->stat(fd, &st) < 0)
+	s->unknown = mq_sys->stat(fd, &st);
+	if (s->unknown < 0)
 		return;
 	s->kind = S_ISFIFO(st.mode)   ? MQ_SINK_PIPE
 	          : S_ISREG(st.mode)  ? MQ_SINK_FILE
@@ -39,6 +40,8 @@ static int wait_writable(struct mq_sink *s)
 
 static int write_all(struct mq_sink *s, const char *p, size_t n, struct mq_err *err)
 {
+	if (s->unknown < 0) /* what it is decides what is done */
+		return mq_ops_output_failed(err, s->unknown);
 	while (n) {
 		ssize_t k = mq_sys->write(s->fd, p, n);
 		if (k == -EAGAIN)

@@ -24,6 +24,7 @@ struct mq_sink {
 	uint64_t written;       /* bytes, without buf */
 	uint64_t taken, done;
 	bool gone;              /* the reader had enough */
+	int unknown;            /* < 0: it could not be asked what it is, and nothing is written */
 };
 
 void mq_sink_init(struct mq_sink *s, struct mq *mq, int fd);
