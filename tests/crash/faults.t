@@ -17,8 +17,9 @@ import tempfile
 sys.dont_write_bytecode = True
 SRC = os.environ.get('MQ_SRC') or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.abspath(os.environ.get('MQ_BUILD', '.'))
-sys.path[:0] = [SRC + '/tests/unit', SRC + '/tests/crash']
+sys.path[:0] = [SRC + '/tests/unit', SRC + '/tests/tool', SRC + '/tests/crash']
 
+import faults_mutants  # noqa: E402
 import faults_plan  # noqa: E402
 import faults_verbs  # noqa: E402
 
@@ -26,11 +27,11 @@ PLACE = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
 ONE_IN = 10 if os.environ.get('MQ_PASS') == 'sanitize' else 1
 
 
-def attempt(verb, rule):
+def attempt(verb, rule, traced=None):
     """(did the fault come about, what is wrong)"""
     with tempfile.TemporaryDirectory(prefix='mq-faults-', dir=PLACE) as place:
         try:
-            return verb().run(faults_verbs.Bed(BUILD, place), rule), None
+            return verb().run(faults_verbs.Bed(BUILD, place, traced), rule), None
         except faults_verbs.Wrong as wrong:
             return True, '%s: %s' % (rule, wrong)
 
@@ -51,9 +52,34 @@ def calls_of(verb):
                 {nth for nth, kind in enumerate(locks, 1) if kind == 'none'})
 
 
+def found_out(mutant):
+    """Is this bug found with its verb?  [what said so], or [] where all holds."""
+    verb, rules = mutant[4], mutant[5]
+    with tempfile.TemporaryDirectory(prefix='mq-faults-mutant-') as tree:
+        tools = faults_mutants.make(SRC, BUILD, tree, mutant)
+        return [said for _, said in (attempt(verb, rule, tools) for rule in rules) if said]
+
+
+def mutants(number):
+    """A test that cannot fail is none: each bug must make a rule fail that holds without it."""
+    failed = 0
+    for mutant in faults_mutants.MUTANTS:
+        number += 1
+        try:
+            as_it_is = [said for _, said in (attempt(mutant[4], rule) for rule in mutant[5]) if said]
+            said = found_out(mutant)
+        except faults_mutants.Broken as why:
+            as_it_is, said = [str(why)], []
+        failed += bool(as_it_is) or not said
+        print('# %s\n%s %d - found out: %s' % ((as_it_is or said or ['all holds with this bug'])[0].splitlines()[0],
+                                            'not ok' if as_it_is or not said else 'ok', number, mutant[0]), flush=True)
+    return failed
+
+
 def main(words):
     verbs = [(verb, most) for verb, most in faults_verbs.VERBS if not words or words[0] in verb.name]
-    print('1..%d' % len(verbs), flush=True)
+    with_mutants = not words and ONE_IN == 1
+    print('1..%d' % (len(verbs) + with_mutants * len(faults_mutants.MUTANTS)), flush=True)
     failed = total = 0
     # Most of it is waiting.
     with concurrent.futures.ThreadPoolExecutor(3 * len(os.sched_getaffinity(0))) as pool:
@@ -77,6 +103,7 @@ def main(words):
             print('%s %d - %s: %d faults came about, %d tried of %d, %d in which something does not hold'
                   % ('not ok' if bad else 'ok', number, verb.name, fired, len(rules), whole, len(wrong)), flush=True)
     print('# %d faults in all' % total)
+    failed += mutants(len(verbs)) if with_mutants else 0
     return 1 if failed or not verbs else 0
 
 

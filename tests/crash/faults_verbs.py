@@ -8,6 +8,7 @@ import re
 import struct
 import subprocess
 
+import faults_disk
 import sys_trace
 
 SECONDS_MAX = 10  # for what takes a few milliseconds: an endless loop
@@ -28,8 +29,9 @@ class Wrong(Exception):
 class Bed:
     """A spool of its own, the tools as they are, and those that fail."""
 
-    def __init__(self, build, place):
+    def __init__(self, build, place, traced=None):
         self.build, self.place, self.spool = build, place, place + '/spool'
+        self.traced = traced or build + '/tests/traced'
         self.trace, self.report = place + '/trace', place + '/report'
         self.env = dict(os.environ, MQ_SPOOL=self.spool)
 
@@ -45,8 +47,9 @@ class Bed:
         env = dict(self.env, MQ_TEST_FAULT=rule, MQ_TEST_FAULT_REPORT=self.report, MQ_TEST_RECORD=self.trace,
                    MQ_TEST_RECORD_ROOT=self.spool)
         try:
-            done = subprocess.run([self.build + '/tests/traced/' + argv[0], *argv[1:]], input=stdin, stdout=out,
-                                  stderr=subprocess.PIPE, env=env, check=False, timeout=SECONDS_MAX)
+            done = subprocess.run([self.traced + '/' + argv[0], *argv[1:]], input=stdin, stdout=out,
+                                  stderr=subprocess.PIPE, env=env, check=False, timeout=SECONDS_MAX,
+                                  cwd=self.place)
         except subprocess.TimeoutExpired as late:
             raise Wrong('still at work after %d s' % SECONDS_MAX) from late
         return done.returncode, done.stderr.decode(errors='replace')
@@ -94,16 +97,25 @@ class Verb:
 
 
 class Publish(Verb):
-    name = 'publishing durably, with confirmations, over several segments'
-    argv = ['mq-publish', '--confirm', '--timeout', '50ms', 't']
-    stdin = lines(NEW)
+    name = 'publishing durably, with confirmations, several batches in two segments'
+    argv = ['mq-publish', '--confirm', '--timeout', '50ms', '-l', 't', 'one', 'two', 'three']
     before = RECORDS
+
+    def prepare(self, bed):
+        super().prepare(bed)
+        for n, file in enumerate(self.argv[-3:]):
+            with open(bed.place + '/' + file, 'wb') as part:
+                part.write(lines(NEW[10 * n:10 * n + 10]))
 
     def holds(self, bed, status, out):
         confirmed = [re.match(rb't:0:(\d+)$', line) for line in out.splitlines()]
         told = {int(match[1]): record for match, record in zip(confirmed, NEW) if match}
         if len(confirmed) > len(NEW) or status == 0 and len(told) < len(NEW):
             raise Wrong('exit status %d and %d of %d records confirmed' % (status, len(told), len(NEW)))
+        disk = faults_disk.Disk(bed.entries()).of(('.seg', '.tmp'))
+        for record in told.values():
+            if not any(record in image for image in disk):
+                raise Wrong('confirmed %r, and no sync that succeeded covers it' % record[:6])
         if os.path.exists(bed.spool + '/topics/t'):
             bed.healthy('mq-check', 't')
         bed.healthy('mq-publish', 't', stdin=b'after\n')
@@ -126,6 +138,8 @@ class Publish(Verb):
 
 class PublishFirst(Publish):
     name = 'publishing durably where there is no spool'
+    argv = ['mq-publish', '--confirm', '--timeout', '50ms', 't']
+    stdin = lines(NEW)
     before = []
 
     def prepare(self, bed):
@@ -152,6 +166,8 @@ class Consume(Verb):
         if status == 0 and (printed < len(self.want) or done < len(self.want)):
             raise Wrong('exit status 0, %d records of %d printed, the place is %s' % (printed, len(self.want), place))
         self.in_order(bed)
+        if status == 0 and len(RECORDS) not in places_on(bed):
+            raise Wrong('exit status 0, and no sync that succeeded covers the place')
         rest = bed.healthy('mq-consume', '-g', self.group, 't')
         if rest != lines(RECORDS[place or 0:]):
             raise Wrong('the place was %s, and the next run printed %r' % (place, rest))
@@ -207,6 +223,12 @@ class Handle(Consume):
             self.not_beyond(e, self.first + ended)
 
 
+def places_on(bed):
+    """The places in the slots that a run is known to have brought to the disk."""
+    return {struct.unpack_from('<Q', image, at + 32)[0] for image in faults_disk.Disk(bed.entries()).of('/offsets')
+            for at in (0, 4096) if len(image) >= at + 256}
+
+
 class Acknowledge(Verb):
     name = 'acknowledging from outside where nobody owns the partition'
     argv = ['mq-group', 'commit', '-g', 'g']
@@ -223,6 +245,8 @@ class Acknowledge(Verb):
         return status, said, b''
 
     def holds(self, bed, status, out):
+        if status == 0 and self.count not in places_on(bed) and not faults_disk.Disk(bed.entries()).of('/acked.0'):
+            raise Wrong('exit status 0, and no sync that succeeded covers what was acknowledged')
         place = self.settled(bed)
         if place > self.count or status == 0 and place != self.count:
             raise Wrong('exit status %d after %d acknowledgements, and the place is %d' % (status, self.count, place))
@@ -249,7 +273,7 @@ class Owner(Verb):
         env = dict(bed.env, MQ_TEST_FAULT=rule, MQ_TEST_FAULT_REPORT=bed.report, MQ_TEST_RECORD=bed.trace,
                    MQ_TEST_RECORD_ROOT=bed.spool)
         with open(bed.place + '/why', 'w+b') as why, \
-                subprocess.Popen([bed.build + '/tests/traced/mq-consume', *self.argv[1:]], stdin=subprocess.DEVNULL,
+                subprocess.Popen([bed.traced + '/mq-consume', *self.argv[1:]], stdin=subprocess.DEVNULL,
                                  stdout=subprocess.PIPE, stderr=why, env=env) as owner:
             try:
                 self.acknowledged = [owner.stdout.readline() for _ in range(self.count)]
@@ -272,6 +296,8 @@ class Owner(Verb):
         done = len(self.acknowledged)
         if place > done or status == 0 and place != self.count:
             raise Wrong('exit status %d, %d acknowledged, and the place is %d' % (status, done, place))
+        if status == 0 and self.count not in places_on(bed):
+            raise Wrong('exit status 0, and no sync that succeeded covers the place')
         bed.healthy('mq-check')
         if bed.healthy('mq-consume', '-g', 'g', 't') != lines(RECORDS[done:]):
             raise Wrong('%d were acknowledged with success, and the next run did not begin there' % done)
