@@ -46,7 +46,7 @@ int mq_err_sys(struct mq_err *err, int code, const char *fmt, ...)
 
 	/* "No space left on device" stands in the middle of a sentence; "RPC …" keeps its capitals. */
 	char why[256];
-	snprintf(why, sizeof why, "%s", strerror(-code));
+	snprintf(why, sizeof why, "%s", code == -ELOOP ? "it is a symbolic link, which is not followed" : strerror(-code));
 	if (why[0] >= 'A' && why[0] <= 'Z' && !(why[1] >= 'A' && why[1] <= 'Z'))
 		why[0] = (char)(why[0] - 'A' + 'a');
 
@@ -71,6 +71,16 @@ void mq_err_prefix(struct mq_err *err, const char *fmt, ...)
 	va_end(ap);
 	size_t len = strlen(err->text);
 	snprintf(err->text + len, MQ_ERR_TEXT_MAX - len, ": %s", old);
+}
+
+int mq_err_lacks(struct mq_err *err)
+{
+	if (err && err->code) {
+		size_t len = strlen(err->text);
+		snprintf(err->text + len, MQ_ERR_TEXT_MAX - len, " (the spool lacks it: restore it)");
+		err->code = MQ_ECONFIG;
+	}
+	return MQ_ECONFIG;
 }
 
 static int errno_status(int e)

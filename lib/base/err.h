@@ -52,6 +52,10 @@ int mq_err_sys(struct mq_err *err, int code, const char *fmt, ...)
 void mq_err_prefix(struct mq_err *err, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* What was not found is a file that mq itself makes and keeps: not a topic that is not there (66), but a spool that is
+ * not whole.  Returns MQ_ECONFIG. */
+int mq_err_lacks(struct mq_err *err);
+
 /* The exit status (0, 1, 2, 64 … 78) of a code. */
 int mq_err_status(int code);
 

@@ -27,9 +27,9 @@ int mq_cursor_open(struct mq_cursor *c, int dir, const char *label, const uint8_
 	if (rc >= 0)
 		rc = c->bell = mq_sys->openat(c->dir, "bell", O_RDONLY, 0);
 	if (rc < 0)
-		mq_err_sys(err, rc, "%s: cannot open the partition", label);
-	else
-		rc = c->start = mq_start_open(c->dir, err);
+		mq_err_sys(err, rc, "%s: cannot open %s", label, c->dir < 0 ? "the partition" : "bell");
+	else if ((rc = c->start = mq_start_open(c->dir, err)) < 0)
+		mq_err_prefix(err, "%s", label);
 	if (rc < 0) {
 		mq_cursor_release(c);
 		return rc;

@@ -45,7 +45,7 @@ struct mq_log_options {
 	bool drop_oldest;         /* at the limit the log start moves; else MQ_EAGAIN */
 	unsigned mode;            /* of files */
 	bool copied;              /* a copy of a partition: marks witness nothing beyond what its files hold (rule 10) */
-	const char *label;        /* "orders/3", borrowed, for reasons */
+	const char *label;        /* "orders:3", borrowed, for reasons */
 	/* What commit slots know: raises *pos and *offset to the highest durable mark they carry for the segment, and
 	 * *committed to the highest offset committed.  Asked only in recovery. */
 	int (*witness)(void *arg, const struct mq_segment_id *segment, uint64_t *pos, uint64_t *offset, uint64_t *committed);

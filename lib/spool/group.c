@@ -16,18 +16,28 @@ static uint64_t decode(const uint8_t raw[MQ_SLOT_LEN], uint32_t block, void *ret
 	return mq_commit_decode(raw, block, ret);
 }
 
+int mq_groups_closed(const struct mq_spool *s, struct mq_err *err)
+{
+	if (s->groups == -EACCES || s->groups == -EPERM)
+		return mq_err_set(err, MQ_EDENIED, "the directory of groups cannot be opened: ask for permission, or read without -g");
+	mq_err_sys(err, s->groups, "cannot open directory groups");
+	return s->groups == -ENOENT ? mq_err_lacks(err) : s->groups;
+}
+
 /* groups/GROUP/topics; members/ beside it.  What it makes is not synced. */
 static int group_dir(struct mq_spool *s, const char *group, bool create, struct mq_err *err)
 {
 	int g, topics, members;
 
 	if (s->groups < 0)
-		return mq_err_set(err, MQ_EDENIED, "the directory of groups cannot be opened: ask for permission, or read without -g");
+		return mq_groups_closed(s, err);
 	g = create ? mq_dir_make(s->groups, group, s->dir_mode, err) : mq_dir_open(s->groups, group, err);
 	if (g == -ENOENT)
 		return mq_err_set(err, MQ_ENOTOPIC, "no group %s: see mq-group list", group);
-	if (g < 0)
+	if (g < 0) {
+		mq_err_prefix(err, "groups");
 		return g;
+	}
 	topics = create ? mq_dir_make(g, "topics", s->dir_mode, err) : mq_dir_open(g, "topics", err);
 	if (topics == -ENOENT) /* somebody joined, or died while making it */
 		topics = mq_err_set(err, MQ_ENOTOPIC, "group %s has not read any topic", group);
@@ -37,6 +47,8 @@ static int group_dir(struct mq_spool *s, const char *group, bool create, struct 
 			(void)mq_sys->close(members);
 	}
 	(void)mq_sys->close(g);
+	if (topics < 0 && topics != MQ_ENOTOPIC)
+		mq_err_prefix(err, "groups/%s", group);
 	return topics;
 }
 
@@ -86,11 +98,15 @@ static int open_files(struct mq_group_topic *g, bool create, struct mq_err *err)
 		g->offsets = mq_sys->openat(g->dir, "offsets", O_RDONLY, 0);
 	if (g->offsets == -ENOENT && !create)
 		return mq_err_set(err, MQ_ENOTOPIC, "%s: nothing committed yet", g->label);
-	if (g->offsets < 0)
-		return mq_err_sys(err, g->offsets, "%s: cannot open offsets", g->label);
+	if (g->offsets < 0) {
+		mq_err_sys(err, g->offsets, "%s: cannot open offsets", g->label);
+		return g->offsets == -ENOENT ? mq_err_lacks(err) : g->offsets;
+	}
 	g->locks = mq_sys->openat(g->dir, "locks", O_RDWR, 0);
-	if (g->locks < 0 && create)
-		return mq_err_sys(err, g->locks, "%s: cannot open locks", g->label);
+	if (g->locks < 0 && create) {
+		mq_err_sys(err, g->locks, "%s: cannot open locks", g->label);
+		return g->locks == -ENOENT ? mq_err_lacks(err) : g->locks;
+	}
 	if (g->locks < 0)
 		g->locks = -1;
 	return 0;

@@ -29,6 +29,9 @@ struct mq_group_topic {
 	char label[448];        /* "group billing, orders" */
 };
 
+/* s->groups is not open: why. */
+int mq_groups_closed(const struct mq_spool *s, struct mq_err *err);
+
 /* create: make what is missing.  Without it MQ_ENOTOPIC where the group never read this topic. */
 int mq_group_topic_open(struct mq_group_topic *ret, struct mq_topic *t, const char *group, bool create, struct mq_err *err);
 void mq_group_topic_release(struct mq_group_topic *g);

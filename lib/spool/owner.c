@@ -209,17 +209,21 @@ int mq_membership_join(struct mq_membership *m, struct mq_spool *s, const char *
 	m->file = m->dir = -1;
 	snprintf(m->group, sizeof m->group, "%s", group);
 	if (s->groups < 0)
-		return mq_err_set(err, MQ_EDENIED, "the directory of groups cannot be opened: ask for permission, or read without -g");
+		return mq_groups_closed(s, err);
 	rc = mq_name_check(group, "group", err);
 	if (rc < 0)
 		return rc;
 	g = mq_dir_make(s->groups, group, s->dir_mode, err);
-	if (g < 0)
+	if (g < 0) {
+		mq_err_prefix(err, "groups");
 		return g;
+	}
 	m->dir = mq_dir_make(g, "members", s->dir_mode, err);
 	(void)mq_sys->close(g);
-	if (m->dir < 0)
+	if (m->dir < 0) {
+		mq_err_prefix(err, "groups/%s", group);
 		return m->dir;
+	}
 	rc = mq_random_name("", m->name, err);
 	if (rc == 0) {
 		snprintf(tmp, sizeof tmp, ".%s", m->name);

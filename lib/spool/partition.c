@@ -19,7 +19,10 @@ int mq_partition_dir(const struct mq_topic *t, uint32_t p, struct mq_err *err)
 		return mq_err_set(err, MQ_ENOTOPIC, "topic %s has no partition %u (it has %u, from 0 on)", t->name, p,
 		                  t->conf.partitions);
 	snprintf(number, sizeof number, "%u", p);
-	return mq_dir_open(t->dir, number, err);
+	int rc = mq_dir_open(t->dir, number, err);
+	if (rc < 0)
+		mq_err_prefix(err, "topics/%s", t->name);
+	return rc;
 }
 
 static int witness(void *arg, const struct mq_segment_id *segment, uint64_t *pos, uint64_t *offset, uint64_t *committed)
@@ -65,14 +68,14 @@ int mq_partition_log(struct mq_partition *part, struct mq_topic *t, uint32_t p, 
 	int rc, dir = mq_partition_dir(t, p, err);
 
 	if (dir < 0)
-		return dir;
+		return mq_topic_lacks(t, dir, err);
 	part->topic = t;
 	part->number = p;
-	snprintf(part->label, sizeof part->label, "%s/%u", t->name, p);
+	snprintf(part->label, sizeof part->label, "%s:%u", t->name, p);
 	memcpy(opt.topic_id, c->id, sizeof opt.topic_id);
 	rc = mq_log_open(ret, dir, &opt, err);
 	(void)mq_sys->close(dir);
-	return rc;
+	return mq_topic_lacks(t, rc, err);
 }
 
 /* Is the tail of this partition one that readers may go by? */
@@ -121,14 +124,14 @@ int mq_partition_cursor(struct mq_topic *t, uint32_t p, struct mq_cursor *ret, s
 	int rc = 0, dir = mq_partition_dir(t, p, err);
 
 	if (dir < 0)
-		return dir;
-	snprintf(label, sizeof label, "%s/%u", t->name, p);
+		return mq_topic_lacks(t, dir, err);
+	snprintf(label, sizeof label, "%s:%u", t->name, p);
 	if (!settled(dir))
 		rc = settle(t, p, err);
 	if (rc == 0)
 		rc = mq_cursor_open(ret, dir, label, t->conf.id, err);
 	(void)mq_sys->close(dir);
-	return rc;
+	return mq_topic_lacks(t, rc, err);
 }
 
 int mq_partition_purge(struct mq_topic *t, uint32_t p, uint64_t offset, struct mq_err *err)
@@ -136,22 +139,22 @@ int mq_partition_purge(struct mq_topic *t, uint32_t p, uint64_t offset, struct m
 	int rc, dir = mq_partition_dir(t, p, err), lock;
 
 	if (dir < 0)
-		return dir;
+		return mq_topic_lacks(t, dir, err);
 	/* The append lock: two that advance at once must not read the same slots. */
 	lock = mq_sys->openat(dir, "lock", O_RDWR, 0);
 	if (lock < 0) {
-		rc = mq_err_sys(err, lock, "%s/%u: cannot open lock", t->name, p);
+		rc = mq_err_sys(err, lock, "%s:%u: cannot open lock", t->name, p);
 		goto out;
 	}
 	rc = mq_sys->lock(lock, MQ_LOCK_WRITE, MQ_LOG_APPEND_BYTE, 1, true);
 	if (rc == -EINTR)
-		mq_err_set(err, rc, "%s/%u: stopped while another process holds the append lock", t->name, p);
+		mq_err_set(err, rc, "%s:%u: stopped while another process holds the append lock", t->name, p);
 	else if (rc < 0)
-		mq_err_sys(err, rc, "%s/%u: cannot take the append lock", t->name, p);
-	else
-		rc = mq_start_advance(dir, t->conf.id, offset, err);
+		mq_err_sys(err, rc, "%s:%u: cannot take the append lock", t->name, p);
+	else if ((rc = mq_start_advance(dir, t->conf.id, offset, err)) < 0)
+		mq_err_prefix(err, "%s:%u", t->name, p);
 	(void)mq_sys->close(lock);
 out:
 	(void)mq_sys->close(dir);
-	return rc;
+	return mq_topic_lacks(t, rc, err);
 }

@@ -222,20 +222,20 @@ int mq_spool_open(struct mq_spool *s, const char *path, bool create, struct mq_e
 		else if (rc < 0)
 			mq_err_sys(err, rc, "cannot look into the spool %s", path);
 	}
-	if (rc == 0)
-		rc = read_conf(s, err);
+	if (rc == 0 && (rc = read_conf(s, err)) < 0)
+		mq_err_prefix(err, "%s", path);
 	if (rc == 0)
 		rc = check_fs(s, path, err);
-	if (rc == 0)
-		rc = s->topics = mq_dir_open(s->root, "topics", err);
+	if (rc == 0 && (rc = s->topics = mq_dir_open(s->root, "topics", err)) < 0) {
+		mq_err_prefix(err, "%s", path);
+		rc = rc == -ENOENT ? mq_err_lacks(err) : rc;
+	}
 	if (rc >= 0)
 		s->groups = mq_dir_open(s->root, "groups", NULL); /* one who may only write has no business there */
 	if (rc < 0) {
 		mq_spool_release(s);
 		return rc;
 	}
-	if (s->groups < 0)
-		s->groups = -1;
 	return 0;
 }
 

@@ -13,7 +13,7 @@
 enum { MQ_SPOOL_HELD_MAX = 64 };
 
 struct mq_spool {
-	int root, topics, groups;     /* owned; groups -1: not allowed to look */
+	int root, topics, groups;     /* owned; groups < 0: why it could not be opened */
 	struct mq_spool_conf conf;
 	unsigned file_mode, dir_mode; /* 0640 and 0750, or 0660 and 0770 */
 	bool events;                  /* the file system tells inotify and locks meet */

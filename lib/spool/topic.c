@@ -18,12 +18,23 @@ static int read_conf(struct mq_topic *t, struct mq_err *err)
 	struct mq_buf text = MQ_BUF_INIT;
 	int rc = mq_file_read(t->dir, "topic.conf", CONF_MAX, &text, err);
 
-	if (rc == 0)
-		rc = mq_topic_conf_parse(&t->conf, text.p, text.len, err);
+	if (rc == 0 && (rc = mq_topic_conf_parse(&t->conf, text.p, text.len, err)) < 0)
+		mq_err_prefix(err, "topic.conf");
 	mq_buf_release(&text);
 	if (rc < 0)
-		mq_err_prefix(err, "%s/topic.conf", t->name);
-	return rc == -ENOENT ? MQ_ECONFIG : rc;
+		mq_err_prefix(err, "topics/%s", t->name);
+	return mq_topic_lacks(t, rc, err);
+}
+
+int mq_topic_lacks(const struct mq_topic *t, int rc, struct mq_err *err)
+{
+	struct mq_stat st;
+
+	if (rc != -ENOENT)
+		return rc;
+	if (mq_sys->statat(t->spool->topics, t->name, &st) == -ENOENT)
+		return mq_err_set(err, MQ_ENOTOPIC, "no topic %s: it was deleted", t->name);
+	return mq_err_lacks(err);
 }
 
 int mq_topic_open(struct mq_topic *t, struct mq_spool *s, const char *name, struct mq_err *err)
@@ -41,8 +52,10 @@ int mq_topic_open(struct mq_topic *t, struct mq_spool *s, const char *name, stru
 		return mq_err_set(err, MQ_ENOTOPIC, "no topic %s: see mq-topic list, or create it with mq-topic create %s", name, name);
 	if (t->dir == -ENOTDIR)
 		return mq_err_set(err, MQ_ECONFIG, "topics/%s is not a directory: move it away", name);
-	if (t->dir < 0)
+	if (t->dir < 0) {
+		mq_err_prefix(err, "topics");
 		return t->dir;
+	}
 	mq_topic_conf_init(&t->conf, &s->conf.defaults);
 	rc = read_conf(t, err);
 	if (rc < 0)
@@ -100,9 +113,9 @@ static int build(struct mq_spool *s, const char *name, const struct mq_topic_con
 
 	if (rc < 0)
 		return rc;
-	fd = mq_dir_make(s->topics, tmp, s->dir_mode, err);
+	fd = mq_dir_make(s->topics, tmp, s->dir_mode, NULL);
 	if (fd < 0)
-		return fd;
+		return mq_err_sys(err, fd, "cannot make topic %s", name);
 	rc = make_partitions(fd, s, conf, err);
 	if (rc == 0)
 		rc = put_conf(fd, s, conf, false, err); /* syncs the directory, with the partitions' names */

@@ -28,6 +28,9 @@ int mq_topic_make(struct mq_spool *s, const char *name, uint32_t partitions, con
 int mq_topic_change(struct mq_topic *t, const char *const *set, size_t n, bool dry_run, struct mq_err *err);
 /* No append comes after it; its files are removed. */
 int mq_topic_remove(struct mq_topic *t, struct mq_err *err);
+/* A file of the topic is not there (rc -ENOENT): MQ_ENOTOPIC, it was deleted meanwhile; MQ_ECONFIG, somebody took the file
+ * away.  Any other rc is returned as it is. */
+int mq_topic_lacks(const struct mq_topic *t, int rc, struct mq_err *err);
 int mq_topic_each(struct mq_spool *s, int (*fn)(void *arg, const char *name), void *arg, struct mq_err *err);
 
 /* Hold a producer's name in this topic until the spool is released: a byte of the file producers.lock, chosen by the
@@ -39,7 +42,7 @@ int mq_topic_hold_producer(struct mq_spool *s, const char *topic, const char *na
 struct mq_partition {
 	struct mq_topic *topic; /* borrowed */
 	uint32_t number;
-	char label[224];        /* "orders/3" */
+	char label[224];        /* "orders:3" */
 };
 int mq_partition_dir(const struct mq_topic *t, uint32_t p, struct mq_err *err);
 int mq_partition_log(struct mq_partition *ret_hold, struct mq_topic *t, uint32_t p, struct mq_log *ret, struct mq_err *err);

@@ -278,7 +278,7 @@ reboot() {
 	[[ "$output" == *"config 0 0 0 0 - topics/orders/topic.conf: segment.bites: no such key, so it has no effect"* ]]
 	sed -i 's/partitions=3/partitions=two/' "$conf"
 	run -0 check
-	[[ "$output" == *"config 0 0 0 0 - topics/orders: orders/topic.conf: line 2: partitions: must be"* ]]
+	[[ "$output" == *"config 0 0 0 0 - topics/orders: topics/orders: topic.conf: line 2: partitions: must be"* ]]
 	cp "$BATS_TEST_TMPDIR/conf" "$conf"
 	rm -r "$spool/topics/orders/1"
 	run -0 check

@@ -29,7 +29,7 @@ spoil() { # TOPIC: its configuration no longer holds
 	[[ ${lines[2]} =~ ^b\ +\?\ +\?\ +\?$ ]]
 	[[ ${lines[3]} =~ ^c\ +1\ +1\  ]]
 	[ "${#stderr_lines[@]}" -eq 1 ]
-	[[ $stderr == *b/topic.conf* ]]
+	[[ $stderr == *topics/b*topic.conf* ]]
 	run -78 --separate-stderr mq-topic list --json
 	[ "${#lines[@]}" -eq 2 ]
 }

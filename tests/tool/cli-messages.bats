@@ -1,0 +1,86 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A spool that is not whole, or that somebody else owns: what is wrong, where, and what to do.
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+	export MQ_SPOOL="$BATS_TEST_TMPDIR/spool"
+	mq-publish -m x t
+	mq-consume -g g t
+}
+
+again() { # a fresh spool
+	rm -rf "$MQ_SPOOL"
+	setup
+}
+
+says() { # STATUS PART COMMAND... : one line that holds PART
+	local status=$1 part=$2
+	shift 2
+	run "-$status" --separate-stderr "$@"
+	[ "${#stderr_lines[@]}" -eq 1 ] || { echo "$stderr"; return 1; }
+	[[ $stderr == *"$part"* ]] || { echo "no '$part' in: $stderr"; return 1; }
+}
+
+@test "a file that the spool lacks is not a topic that is not there" {
+	while read -r file part command; do
+		rm -rf "${MQ_SPOOL:?}/$file"
+		says 78 "$part" $command
+		[[ $stderr == *"the spool lacks it: restore it"* ]]
+		again
+	done <<-'END'
+		topics/t/topic.conf topics/t mq-consume t
+		topics/t/0/lock t:0 mq-publish -m x t
+		topics/t/0/lock t:0 mq-topic purge t
+		topics/t/0/bell bell mq-publish -m x t
+		topics/t/0/bell bell mq-consume t
+		topics/t/0/start t:0 mq-consume t
+		topics/t/0 topics/t mq-consume t
+		topics/t/0 topics/t mq-publish -m x t
+		topics spool mq-consume t
+		groups groups mq-consume -g g t
+		groups/g/topics/t/locks locks mq-consume -g g t
+	END
+}
+
+@test "a symbolic link is told as what it is" {
+	while read -r file command; do
+		mv "$MQ_SPOOL/$file" "$MQ_SPOOL.away"
+		ln -s "$MQ_SPOOL.away" "$MQ_SPOOL/$file"
+		says 78 'symbolic link, which is not followed' $command
+		rm -rf "$MQ_SPOOL.away"
+		again
+	done <<-'END'
+		topics/t mq-consume t
+		topics/t/0 mq-publish -m x t
+		topics/t/0/lock mq-publish -m x t
+		groups mq-consume -g g t
+		groups/g/members mq-consume -g g t
+		spool.conf mq-topic list
+	END
+}
+
+@test "places are told as positions, files with the way to them, and no temporary name" {
+	[ "$(id -u)" -eq 0 ] || skip 'needs root, to be somebody else'
+	path=$MQ_SPOOL
+	while [ "$path" != / ]; do
+		chmod o+rx "$path"
+		path=$(dirname "$path")
+	done
+	other() { setpriv --reuid 12346 --regid 12346 --clear-groups "$(command -v "$1")" "${@:2}"; }
+	says 77 "$MQ_SPOOL: cannot open spool.conf" other mq-topic list
+	chmod o+r "$MQ_SPOOL/spool.conf"
+	chmod o+rx "$MQ_SPOOL/topics" "$MQ_SPOOL/groups"
+	says 77 'topics: cannot open directory t' other mq-consume t
+	says 77 'groups: cannot open directory g' other mq-group show
+	says 77 'cannot make topic new' other mq-publish -m x new
+	[[ $stderr != *.new-* ]]
+	chmod o+rx "$MQ_SPOOL/topics/t"
+	chmod o+r "$MQ_SPOOL/topics/t/topic.conf"
+	says 77 'topics/t: cannot open directory 0' other mq-consume t
+	chmod o+rx "$MQ_SPOOL/topics/t/0"
+	says 77 't:0: cannot open' other mq-publish -m x t
+	echo nonsense >>"$MQ_SPOOL/spool.conf"
+	says 78 "$MQ_SPOOL: spool.conf: line" mq-topic list
+}
