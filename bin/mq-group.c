@@ -29,7 +29,7 @@ static const struct cli_option options[] = {
 	{'o', "offset", "X", "seek: to where: an offset, beginning, end, -N (from the end) or @TIME (@-1h)", CLI_TEXT, AT(offset),
 	 NULL, ON(SEEK)},
 	{'J', "json", NULL, "list, show, seek: an object a line", CLI_FLAG, AT(json), NULL, ON(LIST) | ON(SHOW) | ON(SEEK)},
-	{0, "force", NULL, "delete: though a member is at work", CLI_FLAG, AT(force), NULL, ON(DELETE)},
+	{0, "force", NULL, "seek, delete: though a member is at work", CLI_FLAG, AT(force), NULL, ON(SEEK) | ON(DELETE)},
 	{0, "dry-run", NULL, "check and say what would be done", CLI_FLAG, AT(dry_run), NULL, ON(SEEK) | ON(DELETE)},
 	{0},
 };
@@ -39,7 +39,7 @@ static const struct cli_tool tool = {
 	.usage = (const char *const[]){
 		"list [--json] [OPTION ...]",
 		"show [-g GROUP] [--json] [OPTION ...] [TOPIC[:PARTITION]]",
-		"seek -g GROUP -o X [--dry-run] [OPTION ...] TOPIC[:PARTITION[:OFFSET]]",
+		"seek -g GROUP -o X [--dry-run] [--force] [OPTION ...] TOPIC[:PARTITION[:OFFSET]]",
 		"commit -g GROUP [OPTION ...] < POSITIONS",
 		"delete -g GROUP [--dry-run] [--force] [OPTION ...] [TOPIC]", NULL},
 	.purpose = "Show where consumer groups stand and how far behind they are; move them; tell what is done of what "

@@ -6,6 +6,7 @@
 
 #include "api/engine_spool_private.h"
 #include "base/name.h"
+#include "spool/offsets.h"
 #include "spool/owner.h"
 #include "sys/sys.h"
 
@@ -301,6 +302,19 @@ int mq_engine_spool_group_ack(struct mq_store *s, const char *group, const char 
 	return rc < 0 ? rc : 0;
 }
 
+/* Under the hands of its owner, which ends when it finds that out. */
+static int force_seek(struct mq_topic *t, const char *group, uint32_t p, uint64_t offset, struct mq_err *err)
+{
+	struct mq_group_topic g;
+	int rc = mq_group_topic_open(&g, t, group, true, err);
+
+	if (rc < 0)
+		return rc;
+	rc = mq_offsets_force_seek(&g, p, offset, err);
+	mq_group_topic_release(&g);
+	return rc;
+}
+
 int mq_engine_spool_group_seek(struct mq_store *s, const char *group, const char *topic, uint32_t p, uint64_t offset,
                                bool force, struct mq_err *err)
 {
@@ -310,7 +324,6 @@ int mq_engine_spool_group_seek(struct mq_store *s, const char *group, const char
 	struct mq_bounds b;
 	int rc = mq_name_check(group, "group", err);
 
-	(void)force; /* an owner at work is fenced by an eviction, not by a seek under its hands */
 	if (rc == 0)
 		rc = mq_engine_spool_bounds(s, topic, p, &b, err);
 	if (rc == 0 && offset > b.visible)
@@ -322,8 +335,10 @@ int mq_engine_spool_group_seek(struct mq_store *s, const char *group, const char
 		return rc;
 	snprintf(nobody.group, sizeof nobody.group, "%s", group);
 	rc = mq_ownership_take(&o, &nobody, &t, p, offset, err);
-	if (rc == 0)
-		rc = mq_err_set(err, MQ_EAGAIN, "group %s: %s:%u has an owner at work; stop it first", group, topic, p);
+	if (rc == 0 && force)
+		rc = force_seek(&t, group, p, offset, err);
+	else if (rc == 0)
+		rc = mq_err_set(err, MQ_EAGAIN, "group %s: %s:%u has an owner at work; stop it first, or use --force", group, topic, p);
 	if (rc == 1) {
 		rc = mq_ownership_seek(&o, offset, err);
 		mq_ownership_release(&o);

@@ -207,7 +207,7 @@ int mq_group_seek(struct mq *mq, const char *group, const char *topic, int64_t p
 		for (uint32_t p = from; p < end && rc == 0; p++) {
 			struct mq_seek_move move;
 			rc = seek_to(mq, group, topic, p, to, &move);
-			if (rc == 0 && !act)
+			if (rc == 0 && !act && !force)
 				rc = ask_owner(mq, group, topic, p);
 			if (rc < 0 || !act)
 				continue;

@@ -62,7 +62,9 @@ int mq_acks_merge(struct mq_ownership *o, struct mq_err *err)
 
 	if (rc < 0)
 		return rc;
-	rc = mq_acks_read(&o->g, o->partition, &o->commit, &a, err);
+	rc = mq_ownership_look(o, err);
+	if (rc >= 0)
+		rc = mq_acks_read(&o->g, o->partition, &o->commit, &a, err);
 	if (rc < 0)
 		goto out;
 	for (i = 0; i < a.n && a.offset[i] == place; i++)

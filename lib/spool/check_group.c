@@ -25,8 +25,8 @@ struct place {
 	unsigned seen;
 };
 
-static const char *const files[] = {"locks", "offsets", "owners", "bell"};
-enum { LOCKS, OFFSETS, OWNERS, BELL, N_FILES };
+static const char *const files[] = {"locks", "offsets", "owners", "bell", "offsets.failed"};
+enum { LOCKS, OFFSETS, OWNERS, BELL, FAILED, N_FILES };
 
 static int config(struct place *g, const char *name, uint64_t position, uint64_t length, const char *text)
 {
@@ -95,7 +95,13 @@ static int slots_of(struct place *g, int fd, uint32_t p)
 	for (uint32_t i = 0; i < 2; i++) {
 		uint64_t at = (uint64_t)(2 * p + i) * MQ_SLOT_BLOCK;
 
-		if (got[i] == MQ_EDAMAGE) {
+		if (i == 0 && got[0] == MQ_EDAMAGE && got[1] == 0) {
+			rc = mq_check_tell(g->c, MQ_CHECK_TORN, g->where, "offsets", &(struct mq_check_place){.position = at, .length = MQ_SLOT_LEN},
+			                   mq_check_not(g->c, "the next member of the group writes over it"),
+			                   "the first place does not verify: torn, or a flipped bit; nothing was committed yet");
+			if (rc != 0)
+				return rc;
+		} else if (got[i] == MQ_EDAMAGE) {
 			rc = config(g, "offsets", at, MQ_SLOT_LEN,
 			            got[1 - i] == 1 ? "a slot of a place does not verify; the other one counts, and may be older"
 			                            : "no slot of a place verifies");
@@ -238,6 +244,9 @@ static int contents(struct place *g, const char *name, size_t which, uint64_t si
 
 	if (which == LOCKS)
 		return 0; /* for who takes them; nothing is ever read from it */
+	if (which == FAILED)
+		return mq_check_tell(g->c, MQ_CHECK_CACHE, g->where, name, NULL, mq_check_not(g->c, "the next member of the group does it"),
+		                     "a sync of offsets failed, and the file is to be replaced");
 	fd = mq_sys->openat(g->dir, name, O_RDONLY, 0);
 	if (fd == -ENOENT)
 		return 0;

@@ -152,6 +152,30 @@ void mq_group_topic_release(struct mq_group_topic *g)
 	g->dir = g->locks = g->offsets = -1;
 }
 
+/* The first slot alone was ever written, and is bad.  The first commit goes to the second one, when the place that a group
+ * begins at is durable in the first: so none was made, whether the write was torn or a bit has flipped since. */
+static bool nothing_committed(struct mq_group_topic *g, uint32_t p)
+{
+	uint8_t raw[MQ_SLOT_LEN];
+	ssize_t n = mq_sys->pread(g->offsets, raw, sizeof raw, (uint64_t)(2 * p + 1) * MQ_SLOT_BLOCK);
+
+	if (n < 0)
+		return false;
+	memset(raw + n, 0, sizeof raw - (size_t)n);
+	return mq_slot_empty(raw);
+}
+
+static void tell_torn(struct mq_group_topic *g, uint32_t p)
+{
+	struct mq_spool *s = g->topic->spool;
+	char text[600];
+
+	snprintf(text, sizeof text, "%s: the first place in partition %u does not verify: torn, or a flipped bit; nothing was committed yet",
+	         g->label, p);
+	if (s->notice)
+		s->notice(s->notice_arg, text);
+}
+
 int mq_group_topic_read(struct mq_group_topic *g, uint32_t p, struct mq_commit *ret, int *ret_which, uint64_t *ret_seq,
                         struct mq_err *err)
 {
@@ -159,6 +183,14 @@ int mq_group_topic_read(struct mq_group_topic *g, uint32_t p, struct mq_commit *
 
 	memset(ret, 0, sizeof *ret);
 	rc = mq_slots_read(g->offsets, p * 2, decode, ret, sizeof *ret, ret_which, ret_seq, "offsets", err);
+	if (rc == MQ_EDAMAGE && nothing_committed(g, p)) {
+		tell_torn(g, p);
+		if (err)
+			*err = (struct mq_err)MQ_ERR_INIT;
+		*ret_which = -1;
+		*ret_seq = 0;
+		rc = 0;
+	}
 	if (rc < 0) {
 		mq_err_prefix(err, "%s", g->label);
 		return rc;
@@ -214,6 +246,23 @@ struct removal {
 	struct mq_err *err;
 };
 
+/* Its name first: a member that comes meanwhile makes another, and does not put files into this one. */
+static int take_away(struct removal *r, const char *topic)
+{
+	char gone[32];
+	int rc = mq_random_name(".gone-", gone, r->err);
+
+	if (rc < 0)
+		return rc;
+	rc = mq_sys->renameat(r->topics, topic, r->topics, gone, false);
+	if (rc == -ENOENT)
+		return 0; /* somebody else does it */
+	if (rc < 0)
+		return mq_err_sys(r->err, rc, "group %s: cannot remove its place in %s", r->group, topic);
+	rc = mq_dir_sync(r->topics, "topics", r->err);
+	return rc < 0 ? rc : mq_dir_remove(r->topics, gone, 0, r->err);
+}
+
 static int remove_topic(void *arg, const char *topic)
 {
 	struct removal *r = arg;
@@ -230,11 +279,8 @@ static int remove_topic(void *arg, const char *topic)
 	if (locks >= 0 && !r->force &&
 	    mq_sys->lock(locks, MQ_LOCK_WRITE, 0, MQ_GROUP_HANDLER_BYTE, false) < 0)
 		rc = mq_err_set(r->err, MQ_EAGAIN, "group %s, %s: members are at work; stop them, or use --force", r->group, topic);
-	if (rc == 0 && !r->dry_run) {
-		rc = mq_dir_remove(r->topics, topic, 0, r->err);
-		if (rc == 0)
-			rc = mq_dir_sync(r->topics, "topics", r->err);
-	}
+	if (rc == 0 && !r->dry_run)
+		rc = take_away(r, topic);
 	if (locks >= 0)
 		(void)mq_sys->close(locks);
 	(void)mq_sys->close(dir);

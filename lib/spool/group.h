@@ -5,9 +5,10 @@
  *   locks       byte p: who holds it owns partition p
  *               byte 2^32 + p: read-locked through a description that each handler of p inherits (rule 13)
  *               byte 2^33 + p: short, while acked.p is changed
+ *               byte 2^34: of `offsets`: alone while it is replaced, with others while it is synced
  *   offsets     two slots of each partition, at p * 8192
- *   owners      a line of text of each partition's last owner, 128 bytes at p * 128; means something only while byte p
- *               is locked
+ *   offsets.failed  a sync of it failed: whoever comes next replaces it
+ *   owners      a line of text of each partition's last owner, 128 bytes at p * 128; left there by one that died
  *   acked.P     acknowledgements from outside (mq-group commit) above the committed offset
  *   bell        rung after acked.P was changed
  *
@@ -20,6 +21,7 @@
 
 #define MQ_GROUP_HANDLER_BYTE (UINT64_C(1) << 32)
 #define MQ_GROUP_ACKED_BYTE (UINT64_C(1) << 33)
+#define MQ_GROUP_OFFSETS_BYTE (UINT64_C(1) << 34)
 enum { MQ_GROUP_OWNER_LEN = 128 };
 
 struct mq_group_topic {

@@ -10,11 +10,6 @@
 #include "spool/dirs.h"
 #include "sys/sys.h"
 
-static int64_t now_us(void)
-{
-	return mq_sys->clock_ns(MQ_CLOCK_REAL) / 1000;
-}
-
 static int take_byte(int fd, uint64_t byte)
 {
 	int rc;
@@ -25,76 +20,22 @@ static int take_byte(int fd, uint64_t byte)
 	return rc == -EACCES ? -EAGAIN : rc;
 }
 
-/* This process in one line, for people: the pid as it sees itself. */
-static void write_owner(struct mq_ownership *o, const struct mq_membership *m)
+/* A line of text for people; none: who was here has let go. */
+static void write_owner(struct mq_ownership *o, const char *text)
 {
-	char line[MQ_GROUP_OWNER_LEN] = {0};
-	int fd = mq_sys->openat(o->g.dir, "owners", O_WRONLY, 0);
+	char line[MQ_GROUP_OWNER_LEN] = {0}, before = 'x';
+	uint64_t at = (uint64_t)o->partition * MQ_GROUP_OWNER_LEN;
+	int fd = mq_sys->openat(o->g.dir, "owners", O_RDWR, 0);
 
+	if (fd >= 0 && *text && mq_sys->pread(fd, &before, 1, at) == 0)
+		before = 0; /* of a partition that came later */
+	if (*text)
+		o->died_before = before != 0;
 	if (fd < 0)
 		return; /* shown as unknown */
-	snprintf(line, sizeof line, "%lld %s\n", (long long)mq_sys->pid(), m ? m->name : "-");
-	(void)mq_sys->pwrite(fd, line, sizeof line, (uint64_t)o->partition * MQ_GROUP_OWNER_LEN);
+	snprintf(line, sizeof line, "%s", text);
+	(void)mq_sys->pwrite(fd, line, sizeof line, at);
 	(void)mq_sys->close(fd);
-}
-
-static int write_commit(struct mq_ownership *o, struct mq_commit *c, struct mq_err *err)
-{
-	uint8_t raw[MQ_SLOT_LEN];
-	uint32_t block;
-	uint64_t seq;
-	int rc = mq_slots_prepare(&o->slots, &block, &seq, o->g.label, err);
-
-	if (rc < 0)
-		return rc;
-	c->time_us = now_us();
-	mq_commit_encode(c, seq, block, raw);
-	rc = mq_slots_write(&o->slots, block, seq, raw, o->g.label, err);
-	if (rc == 0)
-		o->commit = *c;
-	return rc;
-}
-
-/* The log's durable mark as it stands: written beside the offset, it witnesses what was promised. */
-static int read_mark(struct mq_ownership *o, struct mq_commit *c, struct mq_err *err)
-{
-	struct mq_tail t;
-	uint64_t seq = 0, pos, offset;
-	int rc = 0;
-
-	if (o->state.fd < 0)
-		rc = mq_state_file_open(&o->state, o->partition_dir, false, NULL);
-	if (rc == 0)
-		rc = mq_state_tail_read(&o->state, &t, &seq, err);
-	if (rc < 0 || seq == 0)
-		return 0; /* no state, no witness: the commit holds without */
-	rc = mq_state_durable(&o->state, MQ_STATE_MARKS, &t.segment, &pos, &offset, NULL, err);
-	if (rc == 0 && pos > 0) {
-		c->mark_segment = t.segment;
-		c->mark_pos = pos;
-		c->mark_offset = offset;
-	}
-	return rc;
-}
-
-static int read_place(struct mq_ownership *o, uint64_t start_offset, struct mq_err *err)
-{
-	struct mq_topic *t = o->g.topic;
-	struct mq_commit c;
-	uint64_t seq;
-	int which, rc = mq_group_topic_read(&o->g, o->partition, &c, &which, &seq, err);
-
-	if (rc < 0)
-		return rc;
-	mq_slots_take(&o->slots, o->g.offsets, o->partition * 2, which < -1 ? -2 - which : which, seq);
-	if (which >= 0) {
-		o->commit = c;
-		return 0;
-	}
-	memcpy(c.topic_id, t->conf.id, 16);
-	c.offset = start_offset;
-	rc = write_commit(o, &c, err);
-	return rc < 0 ? rc : mq_slots_sync(&o->slots, o->g.label, err);
 }
 
 static void init(struct mq_ownership *o, uint32_t p)
@@ -106,70 +47,83 @@ static void init(struct mq_ownership *o, uint32_t p)
 	mq_state_file_init(&o->state);
 }
 
+/* The bytes are ours; but do the files still have their names?  A group that is deleted goes with its locks held. */
+static int still_named(struct mq_ownership *o, const struct mq_membership *m, struct mq_err *err)
+{
+	char path[2 * MQ_NAME_MAX + 16];
+	struct mq_stat locks, offsets, dir, named;
+	int rc = mq_sys->stat(o->g.locks, &locks);
+
+	if (rc == 0)
+		rc = mq_sys->stat(o->g.offsets, &offsets);
+	if (rc == 0)
+		rc = mq_sys->stat(o->g.dir, &dir);
+	snprintf(path, sizeof path, "%s/topics/%s", m->group, o->g.topic->name);
+	if (rc == 0)
+		rc = mq_sys->statat(m->spool->groups, path, &named);
+	if (rc < 0 && rc != -ENOENT)
+		return mq_err_sys(err, rc, "%s: cannot look at its files", o->g.label);
+	return rc == 0 && locks.nlink > 0 && offsets.nlink > 0 && dir.ino == named.ino;
+}
+
+/* 1: the byte is ours.  0: somebody has it, or a handler of a killed owner.  -ESTALE: the group was deleted meanwhile. */
+static int take_lock(struct mq_ownership *o, const struct mq_membership *m, struct mq_topic *t, struct mq_err *err)
+{
+	int rc = mq_group_topic_open(&o->g, t, m->group, true, err);
+
+	if (rc < 0)
+		return rc == -ENOENT ? -ESTALE : rc;
+	rc = take_byte(o->g.locks, o->partition);
+	/* Only the owner starts handlers: once the byte is ours, those of a killed one only become fewer. */
+	if (rc == 0)
+		rc = mq_sys->lock_test(o->g.locks, MQ_LOCK_WRITE, MQ_GROUP_HANDLER_BYTE + o->partition, 1);
+	if (rc == -EAGAIN || rc == 1)
+		return 0;
+	if (rc < 0)
+		return mq_err_sys(err, rc, "%s: cannot lock partition %u", o->g.label, o->partition);
+	rc = still_named(o, m, err);
+	return rc == 0 ? -ESTALE : rc;
+}
+
 int mq_ownership_take(struct mq_ownership *o, struct mq_membership *m, struct mq_topic *t, uint32_t p,
                       uint64_t start_offset, struct mq_err *err)
 {
-	int rc;
+	enum { ATTEMPTS = 100 };
+	char line[MQ_GROUP_OWNER_LEN];
+	int rc = -ESTALE;
 
 	init(o, p);
-	rc = mq_group_topic_open(&o->g, t, m->group, true, err);
-	if (rc < 0)
-		return rc;
-	rc = take_byte(o->g.locks, p);
-	/* Only the owner starts handlers: once the byte is ours, those of a killed one only become fewer. */
-	if (rc == 0)
-		rc = mq_sys->lock_test(o->g.locks, MQ_LOCK_WRITE, MQ_GROUP_HANDLER_BYTE + p, 1);
-	if (rc == -EAGAIN || rc == 1) {
+	for (int i = 0; i < ATTEMPTS && rc == -ESTALE; i++) {
 		mq_ownership_release(o);
-		return 0;
+		rc = take_lock(o, m, t, err);
 	}
-	if (rc < 0) {
-		mq_err_sys(err, rc, "%s: cannot lock partition %u", o->g.label, p);
+	if (rc == -ESTALE)
+		rc = mq_err_set(err, MQ_EAGAIN, "group %s, %s: it is being deleted again and again", m->group, t->name);
+	if (rc <= 0)
 		goto fail;
-	}
+	if (err) /* of a group that went away while it was opened */
+		err->code = 0, err->text[0] = 0;
 	rc = o->partition_dir = mq_partition_dir(t, p, err);
-	if (rc >= 0)
-		rc = read_place(o, start_offset, err);
 	if (rc < 0)
 		goto fail;
-	write_owner(o, m);
+	snprintf(line, sizeof line, "%lld %s\n", (long long)mq_sys->pid(), m->name[0] ? m->name : "-");
+	write_owner(o, line);
+	rc = mq_ownership_begin(o, start_offset, err);
+	if (rc < 0)
+		goto fail;
+	o->taken = true;
 	return 1;
 fail:
 	mq_ownership_release(o);
 	return rc;
 }
 
-int mq_ownership_commit(struct mq_ownership *o, uint64_t offset, uint64_t lost_more, struct mq_err *err)
-{
-	struct mq_commit c = o->commit;
-	int rc;
-
-	c.offset = offset;
-	c.lost += lost_more;
-	rc = read_mark(o, &c, err);
-	return rc < 0 ? rc : write_commit(o, &c, err);
-}
-
-int mq_ownership_seek(struct mq_ownership *o, uint64_t offset, struct mq_err *err)
-{
-	struct mq_commit c = o->commit;
-	int rc;
-
-	c.offset = offset;
-	c.seeks++;
-	rc = write_commit(o, &c, err);
-	return rc < 0 ? rc : mq_slots_sync(&o->slots, o->g.label, err);
-}
-
-int mq_ownership_sync(struct mq_ownership *o, struct mq_err *err)
-{
-	return mq_slots_sync(&o->slots, o->g.label, err);
-}
-
 void mq_ownership_release(struct mq_ownership *o)
 {
 	const int fds[] = {o->partition_dir, o->bell};
 
+	if (o->taken && !o->passed_over && !o->slots.failed && (o->slots.known ? !o->slots.dirty : !o->died_before))
+		write_owner(o, "");
 	for (size_t i = 0; i < 2; i++)
 		if (fds[i] >= 0)
 			(void)mq_sys->close(fds[i]);

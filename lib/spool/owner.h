@@ -27,12 +27,20 @@ struct mq_ownership {
 	struct mq_state_file state; /* of the partition: for the mark a commit carries */
 	int partition_dir;
 	int bell;               /* of the group's topic, for outside acknowledgements; -1 until armed */
+	bool taken;
+	bool died_before;       /* the owner before did not let go: its last sync may have failed, and nobody noted it */
+	bool passed_over;       /* the place was set by hand meanwhile: nothing is written any more */
 };
 
 /* 1: taken; t must outlive it.  0: somebody else's, or a handler of a killed owner still lives.  A place that was never
  * set begins at start_offset, durably. */
 int mq_ownership_take(struct mq_ownership *ret, struct mq_membership *m, struct mq_topic *t, uint32_t p,
                       uint64_t start_offset, struct mq_err *err);
+/* commit.c.  A commit is written, not synced.  MQ_EAGAIN: the place was set by hand meanwhile (mq_offsets_force_seek).  Where
+ * a write or sync fails, the file is replaced, and that is told by the spool's notice alone. */
+int mq_ownership_begin(struct mq_ownership *o, uint64_t start_offset, struct mq_err *err);
+/* Is it still ours to write?  Without a commit, too. */
+int mq_ownership_look(struct mq_ownership *o, struct mq_err *err);
 int mq_ownership_commit(struct mq_ownership *o, uint64_t offset, uint64_t lost_more, struct mq_err *err);
 int mq_ownership_sync(struct mq_ownership *o, struct mq_err *err);
 void mq_ownership_release(struct mq_ownership *o);

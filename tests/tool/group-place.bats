@@ -1,0 +1,71 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A group's place in the spool, set by hand and acknowledged from outside, while a member is at work and while none is.
+load engines
+
+on_the_spool() { MQ_TEST_ENGINES=spool each "$1"; }
+
+at() { # GROUP TOPIC: its committed place
+	mq-group show -g "$1" --json "$2" | sed 's/.*"committed":\([^,]*\),.*/\1/'
+}
+
+stands_at() { [ "$(at g T)" = "$1" ]; }
+
+forced() {
+	seq 5 | mq-publish T
+	mkfifo go
+	: > out
+	exec 5<> go
+	mq-consume -f -g g T -- sh -c 'cat >> out; echo >> out; read -r line < go' 2> said-by-consumer &
+	consumer=$!
+	trap 'kill $consumer 2> /dev/null || true' EXIT
+	echo >&5
+	echo >&5
+	until_true lines out 3
+	until_true stands_at 2
+	fails 75 mq-group seek -g g -o beginning T
+	has "$said" "stop it first"
+	mq-group seek -g g -o beginning --force T
+	is "$(at g T)" 0
+	echo >&5
+	wait $consumer && status=0 || status=$?
+	is "$status" 75
+	has "$(cat said-by-consumer)" 'set by hand'
+	is "$(at g T)" 0
+	is "$(mq-consume -g g T)" $'1\n2\n3\n4\n5'
+}
+@test "seek is refused while a member is at work; --force moves the place, and the member ends" { on_the_spool forced; }
+
+sound() {
+	seq 5 | mq-publish T
+	mq-group seek -g g -o 2 T
+	is "$(mq-check)" ''
+	mq-consume --manual --timeout 10s -g g T | cut -f 1 > positions &
+	until_true lines positions 3
+	mq-group commit -g g < positions
+	wait $!
+	mq-consume --manual --timeout 10ms -g g -o 0 T > positions || true
+	mq-group seek -g g -o 1 T
+	mq-consume --manual --timeout 10ms -g g T > positions || true
+	mq-group commit -g g < positions
+	is "$(at g T)" 5
+	is "$(mq-check)" ''
+}
+@test "after a seek and an acknowledgement from outside the check finds nothing" { on_the_spool sound; }
+
+deleted() {
+	seq 5 | mq-publish T
+	mkfifo go
+	: > out
+	exec 5<> go
+	mq-consume -f -g g T -- sh -c 'cat >> out; echo >> out; read -r line < go' 2> said-by-consumer &
+	consumer=$!
+	trap 'kill $consumer 2> /dev/null || true' EXIT
+	until_true lines out 1
+	mq-group delete -g g --force
+	echo >&5
+	wait $consumer && status=0 || status=$?
+	is "$status" 66
+	has "$(cat said-by-consumer)" 'deleted'
+}
+@test "a member whose group was deleted ends" { on_the_spool deleted; }
