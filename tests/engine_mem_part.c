@@ -15,6 +15,7 @@ struct mem_appender {
 	struct mq_appender base;
 	struct mem_store *s;
 	uint32_t topic, partition;
+	struct mq_room room;
 };
 
 static struct mem_partition *part_of(struct mem_store *s, uint32_t topic, uint32_t partition)
@@ -34,7 +35,7 @@ static int appender_open(struct mq_store *store, const char *topic, uint32_t p, 
 	if (rc < 0)
 		return rc;
 	struct mem_appender *a = calloc(1, sizeof *a);
-	*a = (struct mem_appender){{store->engine}, s, t, p};
+	*a = (struct mem_appender){.base = {store->engine}, .s = s, .topic = t, .partition = p};
 	*ret = &a->base;
 	return 0;
 }
@@ -50,18 +51,49 @@ static bool is_full(const struct mem_topic *t, const struct mem_partition *p, co
 	       (t->conf.max_messages > 0 && p->next - p->start + b->count > (uint64_t)t->conf.max_messages);
 }
 
-/* Free whole batches from the front until it fits. */
+static int advance(struct mem_appender *a, const uint64_t *start, struct mq_err *err)
+{
+	struct mem_key key = {.topic = a->topic, .partition = a->partition};
+	return mem_write(a->s, MEM_START, &key, start, sizeof *start, NULL, 0, err);
+}
+
+static int in_parts(struct mem_appender *a, uint64_t records, uint64_t bytes, struct mq_err *err)
+{
+	a->room = (struct mq_room){records, bytes};
+	return mq_err_set(err, -E2BIG, "only in parts");
+}
+
+/* Only a part of it could ever come at once. */
+static int check_parts(struct mem_appender *a, const struct mq_batch *b, bool drop, uint64_t bytes, uint64_t most, uint64_t left,
+                       struct mq_err *err)
+{
+	uint64_t eighth = bytes / 8 < 4096 ? 4096 : bytes / 8, let_in = drop ? most : left;
+	if (b->count == 1 && mq_batch_len(b) > bytes)
+		return mq_err_set(err, MQ_EINPUT, "the record never fits max.bytes=%llu", (unsigned long long)bytes);
+	if (b->count > 1 && mq_batch_len(b) > eighth)
+		return in_parts(a, b->count, eighth - MQ_BATCH_HEADER_LEN, err);
+	return b->count > let_in && let_in ? in_parts(a, let_in, UINT64_MAX, err) : 0;
+}
+
+/* By messages the start moves to where it fits, by bytes behind whole batches. */
 static int make_space(struct mem_appender *a, const struct mq_batch *b, struct mq_err *err)
 {
 	struct mem_topic *t = &a->s->topics[a->topic];
 	struct mem_partition *p = part_of(a->s, a->topic, a->partition);
-	struct mem_key key = {.topic = a->topic, .partition = a->partition};
-	int rc = 0;
+	bool drop = t->conf.when_full == MQ_WHEN_FULL_DROP_OLDEST;
+	uint64_t bytes = t->conf.max_bytes > 0 ? (uint64_t)t->conf.max_bytes : UINT64_MAX;
+	uint64_t most = t->conf.max_messages > 0 ? (uint64_t)t->conf.max_messages : UINT64_MAX;
+	uint64_t left = p->next - p->start < most ? most - (p->next - p->start) : 0, start = p->next + b->count - most;
+	int rc = check_parts(a, b, drop, bytes, most, left, err);
+	if (rc == 0 && drop && b->count > left)
+		rc = advance(a, &start, err);
 	for (size_t i = 0; rc == 0 && is_full(t, p, b); i++) {
-		if (i == p->batches_n || t->conf.when_full != MQ_WHEN_FULL_DROP_OLDEST)
+		if (!drop && b->count > 1 && b->count <= left && p->bytes + MQ_BATCH_HEADER_LEN < bytes)
+			return in_parts(a, b->count, bytes - p->bytes - MQ_BATCH_HEADER_LEN, err);
+		if (i == p->batches_n || !drop)
 			return mq_err_set(err, MQ_EAGAIN, "%s:%u: the topic is full", t->name, a->partition);
 		if (p->batches[i].b.next_offset > p->start)
-			rc = mem_write(a->s, MEM_START, &key, &p->batches[i].b.next_offset, sizeof(uint64_t), NULL, 0, err);
+			rc = advance(a, &p->batches[i].b.next_offset, err);
 	}
 	return rc;
 }
@@ -104,6 +136,11 @@ static int append(struct mq_appender *appender, const struct mq_batch *b, const 
 	rc = append_locked(a, b, body, ret, err);
 	mem_end(a->s);
 	return rc;
+}
+
+static void append_room(struct mq_appender *a, struct mq_room *ret)
+{
+	*ret = ((struct mem_appender *)a)->room;
 }
 
 /* Memory is as durable here as it gets. */
@@ -304,6 +341,7 @@ void mem_parts(struct mq_engine *e)
 	e->appender_open = appender_open;
 	e->appender_close = appender_close;
 	e->append = append;
+	e->append_room = append_room;
 	e->wait_durable = wait_durable;
 	e->appender_mark = appender_mark;
 	e->wait_space = wait_space;

@@ -40,6 +40,11 @@ struct mq_ticket {
 	bool durable_already; /* nothing to wait for at the level asked, and nothing that ought to be done beside the next batch */
 };
 
+/* What a topic's limits let in as one batch: so many records, so many bytes of body as it is stored. */
+struct mq_room {
+	uint64_t records, bytes;
+};
+
 /* What a verb needs to know of a topic; text values of topic.conf come by `conf_get`. */
 struct mq_topic_facts {
 	uint8_t id[16];
@@ -111,9 +116,13 @@ struct mq_engine {
 	 * Append one batch.  The verb fills kind, zip, ack, lengths, body_crc, count, times, and who; the
 	 * engine fills offsets (count of them), epoch, generation and watermark.  In whole or not at all.
 	 * -ENOSPC, or MQ_EAGAIN when the topic's limit is reached: nothing was written, the same call may be
-	 * made again.  A producer's batch whose number is not above the last one held: MQ_EAGAIN never; -EEXIST.
+	 * made again.  -E2BIG: nothing was written, but a part of it may be: append_room says how much.  MQ_EINPUT: a single
+	 * record that no state of the topic has room for.  A producer's batch whose number is not above the last one held:
+	 * MQ_EAGAIN never; -EEXIST.
 	 */
 	int (*append)(struct mq_appender *a, const struct mq_batch *b, const void *body, struct mq_ticket *ret, struct mq_err *err);
+	/* What the -E2BIG just given would have let in. */
+	void (*append_room)(struct mq_appender *a, struct mq_room *ret);
 	/* Return when the batch of the ticket is visible (level written) or durable; MQ_EBROKEN: its outcome is unknown. */
 	int (*wait_durable)(struct mq_appender *a, const struct mq_ticket *t, enum mq_ack level, struct mq_err *err);
 	/* A ticket for all that the partition holds now, whoever wrote it: what a named producer stored in an earlier run is awaited

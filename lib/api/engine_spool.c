@@ -310,6 +310,7 @@ const struct mq_engine mq_engine_file = {
     .appender_open = mq_engine_spool_appender_open,
     .appender_close = mq_engine_spool_appender_close,
     .append = mq_engine_spool_append,
+    .append_room = mq_engine_spool_append_room,
     .wait_durable = mq_engine_spool_wait_durable,
     .appender_mark = mq_engine_spool_appender_mark,
     .wait_space = mq_engine_spool_wait_space,

@@ -36,6 +36,7 @@ int mq_engine_spool_appender_open(struct mq_store *s, const char *topic, uint32_
 void mq_engine_spool_appender_close(struct mq_appender *ap);
 int mq_engine_spool_append(struct mq_appender *ap, const struct mq_batch *b, const void *body, struct mq_ticket *ret,
                            struct mq_err *err);
+void mq_engine_spool_append_room(struct mq_appender *ap, struct mq_room *ret);
 int mq_engine_spool_wait_durable(struct mq_appender *ap, const struct mq_ticket *t, enum mq_ack level, struct mq_err *err);
 int mq_engine_spool_appender_mark(struct mq_appender *ap, struct mq_ticket *ret, struct mq_err *err);
 int mq_engine_spool_wait_space(struct mq_appender *ap, int64_t deadline_ns, struct mq_err *err);

@@ -63,6 +63,13 @@ int mq_engine_spool_append(struct mq_appender *ap, const struct mq_batch *b, con
 	return 0;
 }
 
+void mq_engine_spool_append_room(struct mq_appender *ap, struct mq_room *ret)
+{
+	const struct appender *a = (struct appender *)ap;
+
+	*ret = (struct mq_room){.records = a->log.room.records, .bytes = a->log.room.bytes};
+}
+
 int mq_engine_spool_wait_durable(struct mq_appender *ap, const struct mq_ticket *t, enum mq_ack level, struct mq_err *err)
 {
 	struct appender *a = (struct appender *)ap;

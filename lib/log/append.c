@@ -192,7 +192,9 @@ static int append_locked(struct mq_log *log, struct mq_batch *b, const void *bod
 
 	if (rc < 0)
 		return rc;
-	rc = mq_log_roll_if_due(log, mq_batch_len(b), now, err);
+	rc = mq_log_check_size(log, b, err);
+	if (rc == 0)
+		rc = mq_log_roll_if_due(log, mq_batch_len(b), now, err);
 	if (rc == 0)
 		rc = mq_log_make_room(log, b, err);
 	if (rc == 0 && !mq_segment_id_equal(&before, &log->head.h.id))

@@ -49,7 +49,9 @@ int mq_log_write_behind(struct mq_log *log, const struct mq_log_ticket *t, struc
  * fails here shows to the next publisher. */
 void mq_log_show_rest(struct mq_log *log);
 
-/* limit.c: room for the batch below the topic's limits, or MQ_EAGAIN. */
+/* limit.c: room for the batch below the topic's limits; else MQ_EAGAIN (full), -E2BIG (log->room says what of it would
+ * fit), or MQ_EINPUT (one record that never will).  check_size asks what no waiting and no dropping mends, before a roll. */
+int mq_log_check_size(struct mq_log *log, const struct mq_batch *b, struct mq_err *err);
 int mq_log_make_room(struct mq_log *log, const struct mq_batch *b, struct mq_err *err);
 
 /* bell.c */

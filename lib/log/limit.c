@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The topic's limit: so many records, so many bytes from the log start on.  A batch is in whole or not at all.  Under
- * drop-oldest the log start moves, durably, before the batch is written: by records as far as needed, by bytes whole
- * segments at a time.
+ * The topic's limit: so many records, so many bytes from the log start on.  A batch is in whole or not at all; one
+ * of which a part would fit is refused as such, and its maker cuts it.  Under drop-oldest the log start moves, durably,
+ * before the batch is written: by records as far as needed, by bytes whole segments at a time.
  */
+#include <errno.h>
+
 #include "log/internal.h"
 #include "log/start.h"
 #include "log/visible.h"
+
+enum { PART_BYTES_MIN = 4096 }; /* smaller parts would be headers for the most part */
 
 /* Bytes of the segments that hold anything at or above log_start, the head's up to its tail; and where the oldest of
  * them ends (UINT64_MAX: it is the head). */
@@ -35,6 +39,37 @@ static int full(const char *what, uint64_t limit, struct mq_err *err)
 	                  (unsigned long long)limit);
 }
 
+/* Nobody chose the size of the batch: what of it fits is told, and the rest is another batch's. */
+static int in_parts(struct mq_log *log, uint64_t records, uint64_t bytes, struct mq_err *err)
+{
+	log->room.records = records;
+	log->room.bytes = bytes;
+	return mq_err_set(err, -E2BIG, "the batch fits the topic's limits only in parts");
+}
+
+static int never(const struct mq_log *log, const struct mq_batch *b, uint64_t around, struct mq_err *err)
+{
+	return mq_err_set(err, MQ_EINPUT, "a record of %u bytes, with %llu around it, never fits max.bytes=%llu", b->stored_len,
+	                  (unsigned long long)around, (unsigned long long)log->opt.max_bytes);
+}
+
+/* A batch has an eighth of max.bytes at most, as a segment has, so that drop-oldest goes by small steps. */
+int mq_log_check_size(struct mq_log *log, const struct mq_batch *b, struct mq_err *err)
+{
+	const struct mq_log_options *o = &log->opt;
+	uint64_t whole = MQ_SEGMENT_HEADER_LEN + mq_batch_len(b), most = o->segment_bytes;
+
+	if (o->max_bytes == 0 || b->count == 0)
+		return 0;
+	if (b->count == 1 && whole > o->max_bytes)
+		return never(log, b, whole - b->stored_len, err);
+	if (most < PART_BYTES_MIN)
+		most = o->max_bytes < PART_BYTES_MIN ? o->max_bytes : PART_BYTES_MIN;
+	if (b->count == 1 || whole <= most)
+		return 0;
+	return in_parts(log, b->count, most > whole - b->stored_len ? most - (whole - b->stored_len) : 0, err);
+}
+
 /* Up to where others may see.  Nothing is dropped before it could be seen: behind a batch that waits for its sync, that
  * sync is made first. */
 static int let_see(struct mq_log *log, uint64_t offset, struct mq_err *err)
@@ -51,33 +86,55 @@ static int let_see(struct mq_log *log, uint64_t offset, struct mq_err *err)
 	return rc < 0 ? rc : 0;
 }
 
-int mq_log_make_room(struct mq_log *log, const struct mq_batch *b, struct mq_err *err)
+static int limit_messages(struct mq_log *log, const struct mq_batch *b, uint64_t *start, struct mq_err *err)
 {
-	const struct mq_log_options *o = &log->opt;
-	uint64_t start, bytes = 0, end = UINT64_MAX, next = log->tail.next_offset + b->count;
+	uint64_t max = log->opt.max_messages, next = log->tail.next_offset, held = next - *start;
+	uint64_t let_in = log->opt.drop_oldest ? max : held < max ? max - held : 0;
 	int rc;
 
-	if (o->max_messages == 0 && o->max_bytes == 0)
+	if (max == 0 || held + b->count <= max)
 		return 0;
-	rc = mq_start_read(log->dir, o->topic_id, &start, err);
-	if (rc < 0)
-		return rc;
-	if (o->max_messages > 0 && next - start > o->max_messages) {
-		if (!o->drop_oldest || b->count > o->max_messages)
-			return full("max.messages", o->max_messages, err);
-		start = next - o->max_messages;
-		rc = let_see(log, start, err);
-		if (rc == 0)
-			rc = mq_start_advance(log->dir, o->topic_id, start, err);
-	}
-	while (rc == 0 && o->max_bytes > 0) {
-		rc = measure(log, start, &bytes, &end, err);
-		if (rc < 0 || bytes + mq_batch_len(b) <= o->max_bytes)
-			break;
-		if (!o->drop_oldest || end == UINT64_MAX)
-			return full("max.bytes", o->max_bytes, err);
+	if (b->count > let_in)
+		return let_in ? in_parts(log, let_in, UINT64_MAX, err) : full("max.messages", max, err);
+	*start = next + b->count - max;
+	rc = let_see(log, *start, err);
+	return rc < 0 ? rc : mq_start_advance(log->dir, log->opt.topic_id, *start, err);
+}
+
+/* No space can be made any more: nothing but this batch would be there. */
+static bool alone(const struct mq_log *log, const struct mq_batch *b, uint64_t oldest_end)
+{
+	return b->count == 1 && oldest_end == UINT64_MAX && log->tail.next_offset == log->head.h.base_offset;
+}
+
+static int limit_bytes(struct mq_log *log, const struct mq_batch *b, uint64_t start, struct mq_err *err)
+{
+	uint64_t max = log->opt.max_bytes, bytes = 0, end = UINT64_MAX, around = mq_batch_len(b) - b->stored_len;
+	int rc = max > 0 ? measure(log, start, &bytes, &end, err) : 0;
+
+	while (rc == 0 && max > 0 && bytes + mq_batch_len(b) > max) {
+		if (alone(log, b, end))
+			return never(log, b, bytes + around, err);
+		if (!log->opt.drop_oldest || end == UINT64_MAX)
+			return b->count > 1 && bytes + around < max ? in_parts(log, b->count, max - bytes - around, err)
+			                                            : full("max.bytes", max, err);
 		start = end;
-		rc = mq_start_advance(log->dir, o->topic_id, start, err);
+		rc = mq_start_advance(log->dir, log->opt.topic_id, start, err);
+		if (rc == 0)
+			rc = measure(log, start, &bytes, &end, err);
 	}
 	return rc;
+}
+
+int mq_log_make_room(struct mq_log *log, const struct mq_batch *b, struct mq_err *err)
+{
+	uint64_t start;
+	int rc;
+
+	if (log->opt.max_messages == 0 && log->opt.max_bytes == 0)
+		return 0;
+	rc = mq_start_read(log->dir, log->opt.topic_id, &start, err);
+	if (rc == 0)
+		rc = limit_messages(log, b, &start, err);
+	return rc < 0 ? rc : limit_bytes(log, b, start, err);
 }

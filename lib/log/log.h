@@ -68,6 +68,7 @@ struct mq_log {
 	uint64_t tail_seq;
 	_Atomic uint64_t durable_pos; /* of head, a lower bound; raised by whoever syncs */
 	_Atomic uint64_t wrote_out;   /* of head: write-out was started up to here */
+	struct { uint64_t records, bytes; } room; /* set by -E2BIG: of the batch refused, what may come in one batch */
 	struct mq_producers producers;
 	struct mq_scan scan;
 	/* In this process, where a second thread may wait: who holds the append lock; who leads a sync, or changes head or
@@ -95,7 +96,8 @@ void mq_log_release(struct mq_log *log);
 /*
  * Append one batch: b has all but base_offset, next_offset, epoch, topic_generation, durable_pos (filled in
  * here); the number of offsets is b->count.  0: written and published.  MQ_EAGAIN (the topic is full), -ENOSPC, -EDQUOT: nothing was written and the same
- * call may come again.  -EEXIST: a producer's number that is held already.  MQ_ENOTOPIC: the topic is gone.
+ * call may come again.  -E2BIG: nothing was written, log->room says what of it the limits let in as one batch; MQ_EINPUT: one record
+ * that they never let in.  -EEXIST: a producer's number that is held already.  MQ_ENOTOPIC: the topic is gone.
  */
 int mq_log_append(struct mq_log *log, const struct mq_batch *b, const void *body, struct mq_log_ticket *ret,
                   struct mq_err *err);

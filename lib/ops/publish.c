@@ -227,6 +227,7 @@ static void release(struct mq_publish *pub)
 	free(pub->runs);
 	mq_zip_release(&pub->zip);
 	mq_buf_release(&pub->zipped);
+	mq_records_release(&pub->part);
 	mq_buf_release(&pub->headers);
 }
 

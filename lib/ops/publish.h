@@ -6,6 +6,7 @@
  *   publish_route   decides the partition, gathers records in a builder a partition
  *   publish_named   numbers the records of a named producer, skips what is held
  *   publish_send    makes a batch and appends it, waits for space
+ *   publish_parts   cuts one that the topic's limits let in only in parts
  *   publish_wait    what was sent, until it is as safe as asked; the sync thread
  *   publish_confirm tells it, in input order
  *
@@ -99,6 +100,7 @@ struct mq_publish {
 	bool sending_failed;          /* rule 4 */
 	struct mq_zip zip;
 	struct mq_buf zipped;
+	struct mq_records part;       /* of a batch that goes in parts */
 	struct mq_pace pace;
 	struct mq_syncer syncer;
 	struct mq_run *runs;          /* only for confirmations */
@@ -137,9 +139,19 @@ int mq_publish_find(struct mq_publish *pub, struct mq_out *out);
 int mq_publish_is_held(struct mq_publish *pub, struct mq_out *out, const struct mq_rec *r);
 void mq_held_free(struct mq_held *h);
 
-/* publish_send.c */
-int mq_publish_send(struct mq_publish *pub, struct mq_out *out, enum mq_batch_kind kind, const void *body, uint32_t len,
-                    uint32_t count, int64_t base_us, int64_t max_us, uint64_t last_sequence);
+/* publish_send.c: what is to be stored; in one batch, or where the topic's limits want it in several. */
+struct mq_load {
+	enum mq_batch_kind kind;
+	const void *body;
+	uint32_t len, count;
+	int64_t base_us, max_us;
+	uint64_t last_sequence;
+};
+int mq_publish_send(struct mq_publish *pub, struct mq_out *out, const struct mq_load *l);
+/* As one batch; -E2BIG: only in parts. */
+int mq_publish_send_batch(struct mq_publish *pub, struct mq_out *out, const struct mq_load *l);
+/* publish_parts.c */
+int mq_publish_send_parts(struct mq_publish *pub, struct mq_out *out, const struct mq_load *whole);
 /* A call that answered rc found no room (mq_publish_is_full): 0 when it may be made again, as when.full and --timeout say.
  * *deadline_ns is 0 before the first time. */
 bool mq_publish_is_full(int rc);

@@ -94,7 +94,8 @@ static int send_builder(struct mq_publish *pub, struct mq_out *out)
 	if (rc < 0)
 		return mq_err_set(pub->err, rc, "%s:%u: a batch of %u records cannot be built", pub->req->topic, out->partition,
 		                  count);
-	rc = mq_publish_send(pub, out, kind, body, len, count, now_us, max_us, out->last_sequence);
+	struct mq_load load = {kind, body, len, count, now_us, max_us, out->last_sequence};
+	rc = mq_publish_send(pub, out, &load);
 	if (pub->facts.partitions > KEEP_MAX || bytes > FULL_BYTES)
 		mq_records_release(&out->records);
 	mq_records_clear(&out->records);
@@ -224,10 +225,8 @@ static int send_lines(struct mq_publish *pub, struct mq_out *out, const char *li
 	int rc = mq_publish_note_run(pub, out, count);
 	pub->record_no += count;
 	pub->sequence += count;
-	if (rc == 0)
-		rc = mq_publish_send(pub, out, MQ_BATCH_LINES, lines, (uint32_t)len, (uint32_t)count, now_us, now_us,
-		                     pub->sequence);
-	return rc;
+	struct mq_load load = {MQ_BATCH_LINES, lines, (uint32_t)len, (uint32_t)count, now_us, now_us, pub->sequence};
+	return rc == 0 ? mq_publish_send(pub, out, &load) : rc;
 }
 
 /* Lines of a named producer that it has published already; what is left of them comes back. */

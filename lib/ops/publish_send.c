@@ -93,32 +93,37 @@ static const void *zip(struct mq_publish *pub, struct mq_batch *b, const void *b
 	return pub->zipped.p;
 }
 
-int mq_publish_send(struct mq_publish *pub, struct mq_out *out, enum mq_batch_kind kind, const void *body, uint32_t len,
-                    uint32_t count, int64_t base_us, int64_t max_us, uint64_t last_sequence)
+int mq_publish_send_batch(struct mq_publish *pub, struct mq_out *out, const struct mq_load *l)
 {
 	struct mq_ticket ticket;
 	struct mq_batch b = {
-	    .kind = kind,
+	    .kind = l->kind,
 	    .ack = pub->ack,
-	    .stored_len = len,
-	    .raw_len = len,
-	    .count = count,
-	    .base_time_us = base_us,
-	    .max_time_us = max_us,
+	    .stored_len = l->len,
+	    .raw_len = l->len,
+	    .count = l->count,
+	    .base_time_us = l->base_us,
+	    .max_time_us = l->max_us,
 	};
 	if (out->who.kind == MQ_WHO_PRODUCER) {
 		b.who = out->who;
-		b.who.number = last_sequence;
+		b.who.number = l->last_sequence;
 	}
-	body = zip(pub, &b, body);
+	const void *body = zip(pub, &b, l->body);
 	b.body_crc = mq_crc32c(0, body, b.stored_len);
 	int rc = append(pub, out, &b, body, &ticket);
 	if (rc < 0)
 		return rc;
-	out->who.number = last_sequence;
+	out->who.number = l->last_sequence;
 	out->who.source_start = ticket.base_offset;
 	pub->report.batches++;
-	pub->report.records += count;
-	pub->report.bytes += len;
-	return mq_publish_sent(pub, out, &ticket, count, false);
+	pub->report.records += l->count;
+	pub->report.bytes += l->len;
+	return mq_publish_sent(pub, out, &ticket, l->count, false);
+}
+
+int mq_publish_send(struct mq_publish *pub, struct mq_out *out, const struct mq_load *l)
+{
+	int rc = mq_publish_send_batch(pub, out, l);
+	return rc == -E2BIG ? mq_publish_send_parts(pub, out, l) : rc;
 }
