@@ -90,3 +90,36 @@ time.sleep(60)' "$1" &
 	[ "$status" -eq 143 ] || { echo "status $status"; cat said; false; }
 	is "$(mq-consume T)" one
 }
+
+@test "a copy that was torn is no damage, and what the original's groups committed is not given anew" {
+	export MQ_SPOOL=$PWD/spool PATH=$MQ_BUILD/bin:$PATH
+	seq 10 | mq-publish T
+	mq-publish -m eleven T
+	mq-consume -g g T > all
+	cp -a spool copy
+	truncate -s -5 copy/topics/T/0/*.seg
+	export MQ_SPOOL=$PWD/copy
+	run -0 --separate-stderr mq-publish -m new T
+	has "$stderr" 'offsets 10 to 10 are lost'
+	is "$(mq-consume --format '%o %s\n' T | tail -n 2)" $'9 10\n11 new'
+	is "$(mq-consume -g g T)" new
+}
+
+@test "one who may only write repairs nothing, since he cannot ask the groups" {
+	[ "$(id -u)" = 0 ] && command -v setpriv > /dev/null || skip 'needs another user to be'
+	export MQ_SPOOL=spool PATH=$MQ_BUILD/bin:$PATH
+	local other='setpriv --reuid 65534 --regid 65534 --clear-groups'
+	seq 3 | mq-publish --ack none T
+	mq-consume -g g T > all
+	truncate -s 512 spool/topics/T/0/*.seg
+	cp spool/topics/T/0/state state
+	mv state spool/topics/T/0/state
+	chmod -R o+rwX spool
+	chmod 700 spool/groups
+	$other test -x "$MQ_BUILD/bin/mq-publish" -a -w spool/topics/T/0/lock || skip 'another user cannot come here'
+	fails 75 timeout 20 $other mq-publish --timeout 1s -m new T
+	has "$said" 'what the groups committed cannot be read'
+	is "$($other mq-consume T)" ''
+	mq-publish -m new T
+	is "$(mq-consume --format '%o %s\n' T)" '3 new'
+}
