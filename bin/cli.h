@@ -71,6 +71,7 @@ struct cli_tool {
 	const char *const *examples; /* lines, ends in NULL */
 	const char *const *verbs;    /* the first operand is one of them; ends in NULL; or NULL */
 	const char *operands;        /* what to complete: topic, file */
+	const char *timeout;         /* what --timeout is for; NULL: there is nothing to wait for so long */
 	bool takes_command;          /* what follows -- is a command, not operands */
 	bool quiet_pipe;             /* stdout may go away unsaid: a listing */
 	bool library_writes;         /* stdout belongs to the library, which may close it */

@@ -29,7 +29,12 @@ static void wrap(const char *text, size_t at)
 	putchar('\n');
 }
 
-static void help_option(const struct cli_option *o)
+static const char *meaning_of(const struct cli_tool *tool, const struct cli_option *o)
+{
+	return tool->timeout && strcmp(o->name, "timeout") == 0 ? tool->timeout : o->meaning;
+}
+
+static void help_option(const struct cli_tool *tool, const struct cli_option *o)
 {
 	char left[80], letter[4] = "";
 	int n;
@@ -42,7 +47,7 @@ static void help_option(const struct cli_option *o)
 		printf("\n%*s", MEANING_AT, "");
 	else
 		printf("%*s", MEANING_AT - n, "");
-	wrap(o->meaning, MEANING_AT);
+	wrap(meaning_of(tool, o), MEANING_AT);
 }
 
 void cli_help(const struct cli_tool *tool)
@@ -57,7 +62,7 @@ void cli_help(const struct cli_tool *tool)
 		if (o->kind == CLI_HEADING)
 			printf("\n%s:\n", o->name);
 		else
-			help_option(o);
+			help_option(tool, o);
 	}
 	printf("\nExamples:\n");
 	for (size_t i = 0; tool->examples[i]; i++)

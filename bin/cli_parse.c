@@ -9,7 +9,7 @@ const struct cli_option cli_common[] = {
 	{'S', "spool", "DIR", "the spool; without it $MQ_SPOOL, else /var/spool/mq for root and ~/.local/state/mq for others",
 	 CLI_TEXT, offsetof(struct cli, spool), "dir", 0},
 	{'t', "topic", "TOPIC", "the topic, in place of the operand", CLI_TEXT, offsetof(struct cli, topic), "topic", 0},
-	{0, "timeout", "TIME", "how long to wait for space and locks: 300ms 10s 5m 2h 7d", CLI_DURATION,
+	{0, "timeout", "TIME", "taken by every tool; this one has nothing to wait for so long", CLI_DURATION,
 	 offsetof(struct cli, timeout_ns), NULL, 0},
 	{'q', "quiet", NULL, "say nothing but errors", CLI_FLAG, offsetof(struct cli, quiet), NULL, 0},
 	{'v', "verbose", NULL, "say more", CLI_FLAG, offsetof(struct cli, verbose), NULL, 0},
@@ -22,16 +22,18 @@ const struct cli_option cli_common[] = {
 static const struct {
 	char letter;
 	const char *hint;
+	const char *needs, *lacking; /* the option that the hint names; the hint where the tool has none such */
+	const char *is, *idle;       /* the tool that the hint names; the hint in that tool */
 } refused[] = {
-	{'c', "a count is -n N"},
-	{'d', "a delimiter between records is -D S; to be told more, -v"},
-	{'z', "compression belongs to the topic (mq-topic set TOPIC -X compression.type=zstd); NUL between records is -0"},
-	{'F', "to follow a topic is -f; a setting is -X KEY=VALUE; between fields, --id-delimiter S"},
-	{'C', "to consume, run mq-consume"},
-	{'P', "to publish, run mq-publish"},
-	{'L', "to list topics, run mq-topic list"},
-	{'G', "a consumer group is -g GROUP"},
-	{'b', "there is no broker: a spool is a directory, -S DIR"},
+	{.letter = 'c', .hint = "a count is -n N", .needs = "count", .lacking = "there is no count here (head -n N makes one)"},
+	{.letter = 'd', .hint = "a delimiter between records is -D S; to be told more, -v"},
+	{.letter = 'z', .hint = "compression belongs to the topic (mq-topic set TOPIC compression.type=zstd); NUL between records is -0"},
+	{.letter = 'F', .hint = "to follow a topic is -f; a setting is -X KEY=VALUE; between fields, --id-delimiter S"},
+	{.letter = 'C', .hint = "to consume, run mq-consume", .is = "mq-consume", .idle = "this tool consumes without it"},
+	{.letter = 'P', .hint = "to publish, run mq-publish", .is = "mq-publish", .idle = "this tool publishes without it"},
+	{.letter = 'L', .hint = "to list topics, run mq-topic list"},
+	{.letter = 'G', .hint = "a consumer group is -g GROUP"},
+	{.letter = 'b', .hint = "there is no broker: a spool is a directory, -S DIR"},
 };
 
 const struct cli_option *cli_option_at(const struct cli_tool *tool, size_t n)
@@ -46,14 +48,6 @@ const struct cli_option *cli_option_at(const struct cli_tool *tool, size_t n)
 		if (own + i == n)
 			return &cli_common[i];
 	return NULL;
-}
-
-static int unknown_letter(struct cli *cli, char letter)
-{
-	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
-		if (refused[i].letter == letter)
-			return cli_usage(cli, "-%c is not an option here: %s", letter, refused[i].hint);
-	return cli_usage(cli, "unknown option -%c", letter);
 }
 
 static int unknown_name(struct cli *cli, const char *name)
@@ -81,6 +75,21 @@ static int find(const struct cli_tool *tool, const char *name, size_t length, ch
 		                                    : o->letter == letter))
 			return i;
 	return -1;
+}
+
+static int unknown_letter(struct cli *cli, char letter)
+{
+	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+		const char *needs = refused[i].needs, *is = refused[i].is, *hint = refused[i].hint;
+		if (refused[i].letter != letter)
+			continue;
+		if (needs && find(cli->tool, needs, strlen(needs), 0) < 0)
+			hint = refused[i].lacking;
+		if (is && strcmp(is, cli->tool->name) == 0)
+			hint = refused[i].idle;
+		return cli_usage(cli, "-%c is not an option here: %s", letter, hint);
+	}
+	return cli_usage(cli, "unknown option -%c", letter);
 }
 
 /* text: what follows --; *next: the argument behind it, NULL when taken. */

@@ -22,7 +22,7 @@ static const int64_t manual_timeout_ns = 30 * INT64_C(1000000000); /* for the la
 static const struct cli_option options[] = {
 	{0, "Which records", NULL, NULL, CLI_HEADING, 0, NULL, 0},
 	{'o', "offset", "RANGE", "START or START..END, END excluded; each an offset, beginning, end, stored, -N (from the end) "
-	 "or @TIME (@-1h, @2026-01-31T12:00:00Z)", CLI_TEXT, AT(req.range), NULL, 0},
+	 "or @TIME (@-1h, @2026-01-31T12:00:00Z); a group that has a place starts there", CLI_TEXT, AT(req.range), NULL, 0},
 	{'p', "partition", "N", "this partition only", CLI_PARTITION, AT(partition), NULL, 0},
 	{'n', "count", "N", "at most N records, then end", CLI_COUNT, AT(req.count), NULL, 0},
 	{'f', "follow", NULL, "go on at the end: wait for new records, and for a topic that is not there yet", CLI_FLAG,
@@ -34,7 +34,7 @@ static const struct cli_option options[] = {
 	{'H', "header", "N=V", "only with this header; may be given again, all must hold", CLI_PAIRS, AT(headers), NULL, 0},
 	{'T', "tag", "TAGS", "only with this tag, or one of several: 'paid || refunded'", CLI_TEXT, AT(req.tag), NULL, 0},
 	{0, "id", "ID", "only with this message id", CLI_TEXT, AT(req.id), NULL, 0},
-	{0, "where", "EXPR", "only where it holds for the headers: 'amount > 10'", CLI_TEXT, AT(req.where), NULL, 0},
+	{0, "where", "EXPR", "only where it holds, for fields, headers and members of JSON payloads: 'amount > 10 && tag != \"test\"'", CLI_TEXT, AT(req.where), NULL, 0},
 	{0, "rate", "N/s", "at most so many: 500/s 10/m", CLI_RATE, AT(req.rate), NULL, 0},
 
 	{0, "How they are printed", NULL, NULL, CLI_HEADING, 0, NULL, 0},
@@ -57,8 +57,8 @@ static const struct cli_option options[] = {
 
 	{0, "A handler: -- COMMAND [ARGUMENT ...], run without a shell, payload on its stdin", NULL, NULL, CLI_HEADING, 0, NULL, 0},
 	{0, "batch", "N", "up to N records on one handler's stdin", CLI_COUNT32, AT(req.batch), NULL, 0},
-	{0, "coproc", NULL, "keep one handler: a record in, a line of answer out", CLI_FLAG, AT(coproc), NULL, 0},
-	{'j', "jobs", "N", "so many handlers at once", CLI_COUNT32, AT(req.jobs), NULL, 0},
+	{0, "coproc", NULL, "keep one handler: a record in, a line out that begins with ok, fail, reject, release, stop or an exit status", CLI_FLAG, AT(coproc), NULL, 0},
+	{'j', "jobs", "N", "so many handlers at once; with --order partition no more than there are partitions", CLI_COUNT32, AT(req.jobs), NULL, 0},
 	{0, "order", "AMONG", "what stays in order among them: partition (the default), key, or none", CLI_CHOICE, AT(order),
 	 "partition key none", 0},
 	{0, "time-limit", "TIME", "a handler that takes longer is killed and has failed", CLI_DURATION, AT(req.time_limit_ns), NULL, 0},
@@ -80,6 +80,8 @@ static const struct cli_tool tool = {
 		"mq-consume -o @-1h -T 'paid || refunded' --json orders",
 		NULL},
 	.operands = "topic",
+	.timeout = "how long to wait for partitions that other members hold (without it not at all; with -f for ever), or with "
+	           "--manual for the last acknowledgements (without it 30s): 300ms 10s 5m 2h 7d",
 	.takes_command = true,
 	.quiet_pipe = true,
 	.library_writes = true,

@@ -40,7 +40,7 @@ static const struct cli_option options[] = {
 	{'p', "partition", "N", "this partition, whatever the key", CLI_PARTITION, AT(partition), NULL, 0},
 	{0, "ack", "LEVEL", "none, written (survives any process), durable (survives power loss; the default) or all (on every "
 	 "replica); Kafka's 0, 1 and all mean none, written and all", CLI_CHOICE, AT(ack), "none/0 written/1 durable all", 0},
-	{0, "confirm", NULL, "print each record's position when it is as safe as --ack says, or - and the reason", CLI_FLAG,
+	{0, "confirm", NULL, "print for each record, when it is as safe as --ack says, its position; or - and the reason; or = for one held already", CLI_FLAG,
 	 AT(confirm), NULL, 0},
 	{0, "producer", "NAME", "a name that makes a second run continue after what is stored instead of doubling it", CLI_TEXT,
 	 AT(req.producer), NULL, 0},
@@ -64,6 +64,8 @@ static const struct cli_tool tool = {
 		"mq-publish --producer import --seq 1 -l users /etc/passwd  # twice changes nothing",
 		NULL},
 	.operands = "topic file",
+	.timeout = "how long to wait for space in a full topic (without it as long as it takes) and for a producer's name in use "
+	           "(without it not at all): 300ms 10s 5m 2h 7d",
 };
 
 /* A line a record.  Told only when it is true, so it must also leave at once, unless more follows. */

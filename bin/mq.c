@@ -56,8 +56,8 @@ static const char tour[] =
 	"  mq topic create clicks --partitions 4\n"
 	"  mq publish -k anna -m 'page 7' clicks\n"
 	"\n"
-	"Several groups each get every record. Several members of one group share them;\n"
-	"when one dies, its partitions go to the others at once.\n"
+	"Several groups each get every record. Of the members of one group the first takes\n"
+	"all partitions; the others wait (-v tells), and go on the moment it ends or dies.\n"
 	"\n"
 	"More: man 7 mq\n";
 
@@ -119,6 +119,28 @@ static int run_tool(char **argv)
 	return MQ_EXIT_IO;
 }
 
+/* Is there a program mq-WORD, here or in the PATH? */
+static bool is_tool(const char *word)
+{
+	char directory[PATH_MAX], path[2 * PATH_MAX];
+	const char *at = getenv("PATH");
+
+	for (size_t i = 0; i < TOOLS; i++)
+		if (strcmp(word, tools[i].name) == 0)
+			return true;
+	snprintf(path, sizeof path, "%smq-%s", own_directory(directory), word);
+	if (*directory && access(path, X_OK) == 0)
+		return true;
+	while (at && *at) {
+		size_t n = strcspn(at, ":");
+		snprintf(path, sizeof path, "%.*s/mq-%s", (int)(n < PATH_MAX ? n : PATH_MAX), at, word);
+		if (n && access(path, X_OK) == 0)
+			return true;
+		at += n + (at[n] == ':');
+	}
+	return false;
+}
+
 /* The page that belongs to these programs, installed or where they were built; else the one that man finds. */
 static int run_man(const char *word)
 {
@@ -130,7 +152,8 @@ static int run_man(const char *word)
 	for (size_t i = 0; i < sizeof pages / sizeof *pages; i++)
 		if (strcmp(word, pages[i][0]) == 0)
 			section = pages[i][1];
-	if (strchr(word, '/') || strlen(word) > 100)
+	if (strchr(word, '/') || strlen(word) > 100 ||
+	    (*section == '1' && !is_tool(strncmp(word, "mq-", 3) == 0 ? word + 3 : word)))
 		return unknown(word, "no such page");
 	snprintf(name, sizeof name, "%s%s", strncmp(word, "mq", 2) == 0 ? "" : "mq-", word);
 	own_directory(directory);

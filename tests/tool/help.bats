@@ -101,9 +101,15 @@ options_of() { "$1" --completion | sed -n 's/^--\([^ 	]*\).*/\1/p'; }
 		done
 	done
 	run -64 mq-consume -c 3 orders
-	[[ $output == *"-n N"* ]]
+	[[ $output == *"a count is -n N"* ]]
+	run -64 mq-publish -c 3 orders
+	[[ $output != *"a count is -n N"* ]]
+	run -64 mq-publish -C orders
+	[[ $output == *"run mq-consume"* ]]
 	run -64 mq-consume -C orders
-	[[ $output == *mq-consume* ]]
+	[[ $output != *"run mq-consume"* ]]
+	run -64 mq-publish -P orders
+	[[ $output != *"run mq-publish"* ]]
 	[ ! -e "$MQ_SPOOL" ]
 }
 
@@ -180,4 +186,8 @@ options_of() { "$1" --completion | sed -n 's/^--\([^ 	]*\).*/\1/p'; }
 	[ "$("$tree/bin/mq" help spool)" = '5 mq-spool' ]
 	[ "$("$tree/bin/mq" help mq)" = '7 mq' ]
 	[ "$(mq help)" = "$(mq --help)" ]
+	run -64 "$tree/bin/mq" help consum
+	[[ $output == *"did you mean mq consume?"* ]]
+	run -64 "$tree/bin/mq" help mq-consum
+	run -64 "$tree/bin/mq" help ''
 }
