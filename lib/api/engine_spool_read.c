@@ -18,6 +18,7 @@ struct source {
 	uint64_t invisible_at;
 	struct mq_wait *armed; /* borrowed; NULL: awake */
 	int tick;              /* its slot that looks by the clock; -1: none */
+	uint64_t waits;        /* of `armed`, when the cursor was last told */
 };
 
 #define LEAD_AFTER_NS INT64_C(20000000)
@@ -125,6 +126,10 @@ int mq_engine_spool_source_next(struct mq_source *sp, struct mq_view *ret, struc
 	struct mq_cursor_loss l;
 	int rc;
 
+	if (r->armed && r->waits != r->armed->waits) {
+		r->waits = r->armed->waits;
+		mq_cursor_heard(&r->cursor);
+	}
 	do {
 		rc = mq_cursor_next(&r->cursor, &v, &l, err);
 		if (rc == 0) {
@@ -132,6 +137,7 @@ int mq_engine_spool_source_next(struct mq_source *sp, struct mq_view *ret, struc
 
 			if (led <= 0)
 				return led < 0 ? led : look_by_clock(r, err);
+			mq_cursor_heard(&r->cursor);
 		}
 	} while (rc == 0);
 	if (rc == 1) {

@@ -203,9 +203,12 @@ static int advance(struct mq_cursor *c, struct mq_cursor_loss *ret_loss, struct 
 	int rc;
 
 	if (at_head(c)) {
+		if (c->looked)
+			return 0;
 		rc = mq_cursor_refresh(c, err);
 		if (rc < 0)
 			return rc;
+		c->looked = c->sleeping;
 		if (!c->positioned) {
 			uint64_t offset = c->next_offset > c->want ? c->next_offset : c->want;
 
@@ -352,14 +355,20 @@ int mq_cursor_arm(struct mq_cursor *c, struct mq_err *err)
 	if (rc < 0)
 		return mq_err_sys(err, rc, "%s: cannot lock the bell", c->label);
 	c->sleeping = true;
+	c->looked = false;
 	return 0;
+}
+
+void mq_cursor_heard(struct mq_cursor *c)
+{
+	c->looked = false;
 }
 
 void mq_cursor_disarm(struct mq_cursor *c)
 {
 	if (c->sleeping)
 		(void)mq_sys->lock(c->bell, MQ_LOCK_NONE, 0, 1, false);
-	c->sleeping = false;
+	c->sleeping = c->looked = false;
 }
 
 bool mq_cursor_sees_invisible(const struct mq_cursor *c)

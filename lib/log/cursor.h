@@ -32,6 +32,7 @@ struct mq_cursor {
 	bool positioned;
 	bool hole;                /* from next_offset to the base of seg: in no file */
 	bool sleeping;            /* holds the bell's read lock */
+	bool looked;              /* at the end, since then and since the last wake-up: whoever publishes later rings */
 };
 
 struct mq_cursor_view {
@@ -69,6 +70,8 @@ int mq_cursor_extent(struct mq_cursor *c, uint64_t *ret_stored, uint64_t *ret_by
 /* Announce sleep on the bell (then look once more), and its end.  The bell's path to watch: /proc/self/fd/N. */
 int mq_cursor_arm(struct mq_cursor *c, struct mq_err *err);
 void mq_cursor_disarm(struct mq_cursor *c);
+/* A sleeper's wait has ended: what it looked at before may be old. */
+void mq_cursor_heard(struct mq_cursor *c);
 /* Something is published and not visible: who may write leads the sync after 20 ms. */
 bool mq_cursor_sees_invisible(const struct mq_cursor *c);
 

@@ -382,7 +382,9 @@ int mq_wait_for(struct mq_wait *w, int64_t deadline_ns)
 		reasons |= tell(w);
 		if (!reasons && deadline_ns >= 0 && now_ns >= deadline_ns)
 			reasons = MQ_WAIT_DEADLINE;
-		if (reasons)
+		if (reasons) {
+			w->waits++;
 			return reasons;
+		}
 	}
 }

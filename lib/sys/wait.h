@@ -61,6 +61,7 @@ struct mq_wait {
 	int slots_n, fds_n;
 	int64_t tick_ns;    /* when polled slots are looked at again; 0: none is polled */
 	unsigned ticks;
+	uint64_t waits;     /* how often mq_wait_for has returned */
 	bool masked;        /* mq_wait_signals changed the mask */
 	sigset_t mask_before, asked, came;
 	struct mq_wait *next; /* all that live */
