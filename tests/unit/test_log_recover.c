@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
+/* mq-test: timeout=900
+ *
  * A recovery may end at any of its calls, any number of times: what it found out must outlast it.  An offset that was
  * visible or committed never comes to mean another record.
  */
