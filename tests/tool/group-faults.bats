@@ -114,3 +114,12 @@ killed_while_new() {
 	done
 }
 @test "a new group begins where it was told, or is killed before it has a place" { each killed_while_new; }
+
+new_behind_the_end() {
+	seq 3 | mq-publish T
+	# Such a place would be taken for a log that has lost its end by the next run.
+	ends 65 mq-consume -g g -o 200.. T
+	has "$said" 'behind the end'
+	is "$(mq-consume -g g T)" "$(seq 3)"
+}
+@test "a new group is not set behind the end" { each new_behind_the_end; }
