@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/crc32c.h"
 #include "sys/sys.h"
 
 struct mem_member {
@@ -336,7 +337,7 @@ static void owner_release(struct mq_owner *owner)
 /* The seeks alone are enough: topics are never forgotten here. */
 static void token_of(struct mem_store *s, const struct mem_key *k, char ret[40])
 {
-	snprintf(ret, 40, "%u.%" PRIu32, k->topic, make_place(s, k)->place.seeks);
+	snprintf(ret, 40, "%u.%08" PRIx32 ".%" PRIu32, k->topic, mq_crc32c(0, k->name, strlen(k->name)), make_place(s, k)->place.seeks);
 }
 
 static int owner_token(struct mq_owner *owner, char ret_token[40], struct mq_err *err)

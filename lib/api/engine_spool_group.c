@@ -229,8 +229,10 @@ void mq_engine_spool_owner_release(struct mq_owner *op)
 
 int mq_engine_spool_owner_token(struct mq_owner *op, char ret_token[40], struct mq_err *err)
 {
+	const struct mq_ownership *o = &((struct owner *)op)->o;
+
 	(void)err;
-	mq_ownership_token(&((struct owner *)op)->o.commit, ret_token);
+	mq_ownership_token(&o->g, &o->commit, ret_token);
 	return 0;
 }
 
@@ -283,9 +285,9 @@ int mq_engine_spool_group_ack(struct mq_store *s, const char *group, const char 
 	if (rc == 0 && which < 0)
 		rc = mq_err_set(err, MQ_EDENIED, "group %s has no place in %s:%u; nothing was handed out", group, topic, p);
 	if (rc == 0) {
-		mq_ownership_token(&c, expected);
+		mq_ownership_token(&h.g, &c, expected);
 		if (strcmp(token, expected) != 0)
-			rc = mq_err_set(err, MQ_EDENIED, "a position of another topic, owner or seek (%s, now %s): not taken", token,
+			rc = mq_err_set(err, MQ_EDENIED, "a position of another group, topic, owner or seek (%s, now %s): not taken", token,
 			                expected);
 	}
 	if (rc == 0)

@@ -75,10 +75,13 @@ static int group_wants(void *arg, const char *group)
 	const struct purge *job = arg;
 	struct mq *mq = job->mq;
 	struct mq_place place;
-	struct mq_err ignored = MQ_ERR_INIT;
-	int rc = mq->store->engine->group_place(mq->store, group, job->topic, job->partition, &place, &ignored);
-	if (rc < 0 || !place.set || place.offset >= job->to)
+	struct mq_err why = MQ_ERR_INIT;
+	int rc = mq->store->engine->group_place(mq->store, group, job->topic, job->partition, &place, &why);
+	if (rc == MQ_ENOTOPIC || (rc == 0 && (!place.set || place.offset >= job->to)))
 		return 0; /* it never read here, or has read it all */
+	if (rc < 0) /* what it has read nobody can tell, so nothing may go */
+		return mq_err_set(&mq->err, rc, "%s:%" PRIu32 ": the place of group %s cannot be read (--force passes): %s", job->topic,
+		                  job->partition, group, why.text);
 	return mq_err_set(&mq->err, MQ_EAGAIN, "%s:%" PRIu32 ": group %s stands at %" PRIu64 ", before %" PRIu64 " (--force passes)",
 	                  job->topic, job->partition, group, place.offset, job->to);
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/crc32c.h"
 #include "base/name.h"
 #include "log/slots.h"
 #include "spool/dirs.h"
@@ -118,6 +119,7 @@ int mq_group_topic_open(struct mq_group_topic *g, struct mq_topic *t, const char
 
 	memset(g, 0, sizeof *g);
 	g->topic = t;
+	g->group_sum = mq_crc32c(0, group, strlen(group));
 	g->dir = g->locks = g->offsets = -1;
 	if (rc < 0)
 		return rc;
@@ -218,7 +220,9 @@ int mq_group_each(struct mq_spool *s, int (*fn)(void *arg, const char *group), v
 {
 	struct each e = {fn, arg};
 
-	return s->groups < 0 ? 0 : mq_dir_each(s->groups, named, &e, err);
+	if (s->groups < 0) /* that there are none is not to be told to who cannot look */
+		return s->groups == -ENOENT ? 0 : mq_groups_closed(s, err);
+	return mq_dir_each(s->groups, named, &e, err);
 }
 
 int mq_group_each_topic(struct mq_spool *s, const char *group, int (*fn)(void *arg, const char *topic), void *arg,

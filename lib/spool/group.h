@@ -28,6 +28,7 @@ struct mq_group_topic {
 	struct mq_topic *topic; /* borrowed */
 	int dir;                /* owned */
 	int locks, offsets;     /* owned; locks -1 where this user may not */
+	uint32_t group_sum;     /* of the group's name, for tokens */
 	char label[448];        /* "group billing, orders" */
 };
 

@@ -146,10 +146,14 @@ int mq_ownership_handler_fd(struct mq_ownership *o, struct mq_err *err)
 	return fd;
 }
 
-void mq_ownership_token(const struct mq_commit *c, char ret[40])
+/* The topic's id with the group mixed in: a position is no use to another group. */
+void mq_ownership_token(const struct mq_group_topic *g, const struct mq_commit *c, char ret[40])
 {
-	snprintf(ret, 40, "%02x%02x%02x%02x%02x%02x.%u.%u", c->topic_id[0], c->topic_id[1], c->topic_id[2], c->topic_id[3],
-	         c->topic_id[4], c->topic_id[5], c->generation, c->seeks);
+	const uint8_t *id = c->topic_id;
+	uint32_t sum = g->group_sum;
+
+	snprintf(ret, 40, "%02x%02x%02x%02x%02x%02x.%u.%u", id[0] ^ (sum & 0xff), id[1] ^ (sum >> 8 & 0xff), id[2] ^ (sum >> 16 & 0xff),
+	         id[3] ^ (sum >> 24), id[4], id[5], c->generation, c->seeks);
 }
 
 /* ---- membership ---- */

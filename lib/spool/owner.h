@@ -50,7 +50,7 @@ void mq_ownership_release(struct mq_ownership *o);
 int mq_ownership_handler_fd(struct mq_ownership *o, struct mq_err *err);
 
 /* What a printed position carries so that a stranger's is refused: the topic's id, generation and seek count. */
-void mq_ownership_token(const struct mq_commit *c, char ret[40]);
+void mq_ownership_token(const struct mq_group_topic *g, const struct mq_commit *c, char ret[40]);
 
 /* Acknowledgements from outside: take them into the place (an owner), or add them (anyone).  n offsets, any order. */
 int mq_acks_merge(struct mq_ownership *o, struct mq_err *err);

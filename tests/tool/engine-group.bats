@@ -311,3 +311,20 @@ shows() {
 	is "$(mq-consume -g g T)" 5
 }
 @test "a group is shown, and holds back a purge" { each shows; }
+
+other_groups_positions() {
+	seq 3 | mq-publish T
+	mq-consume -g a -n 1 T > /dev/null
+	mq-consume -g b -n 1 T > /dev/null
+	mkfifo hold
+	exec 5<> hold
+	mq-consume -g a --manual --timeout 10 T > positions < hold &
+	until_true lines positions 2
+	cut -f 1 positions | fails 77 mq-group commit -g b
+	cut -f 1 positions | mq-group commit -g a
+	exec 5>&-
+	wait $!
+	is "$(mq-consume -g b T)" $'2\n3'
+	is "$(mq-consume -g a T)" ''
+}
+@test "a printed position is taken from its own group alone" { each other_groups_positions; }
