@@ -2,6 +2,7 @@
 /* The spool as an engine: what engine.h asks, in terms of spool/ and log/.  Here: the store, its topics, the table. */
 #include "api/engine_spool_private.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,9 +56,34 @@ static int store_arm(struct mq_store *s, struct mq_wait *w, struct mq_err *err)
 }
 
 /* ---- topics ---- */
+struct listing {
+	struct mq_spool *spool;
+	int (*fn)(void *arg, const char *name);
+	void *arg;
+};
+
+/* One that was deleted by halves is no more; one that cannot be opened is told by whoever looks at it. */
+static int list_one(void *arg, const char *name)
+{
+	const struct listing *l = arg;
+	char named[MQ_NAME_MAX + 8];
+	struct mq_topic t;
+	struct mq_stat st;
+	int rc = 0;
+
+	snprintf(named, sizeof named, "%s/named", name);
+	if (mq_sys->statat(l->spool->topics, named, &st) < 0 && mq_topic_open(&t, l->spool, name, NULL) == 0) {
+		rc = mq_topic_alive(&t, NULL);
+		mq_topic_release(&t);
+	}
+	return rc == MQ_ENOTOPIC ? 0 : l->fn(l->arg, name);
+}
+
 static int topic_list(struct mq_store *s, int (*fn)(void *arg, const char *name), void *arg, struct mq_err *err)
 {
-	return mq_topic_each(mq_engine_spool_of(s), fn, arg, err);
+	struct listing l = {mq_engine_spool_of(s), fn, arg};
+
+	return mq_topic_each(l.spool, list_one, &l, err);
 }
 
 static void fill_facts(const struct mq_topic_conf *c, struct mq_topic_facts *ret)
@@ -82,9 +108,11 @@ static int topic_facts(struct mq_store *s, const char *topic, struct mq_topic_fa
 
 	if (rc < 0)
 		return rc;
-	fill_facts(&t.conf, ret);
+	rc = mq_topic_alive(&t, err);
+	if (rc == 0)
+		fill_facts(&t.conf, ret);
 	mq_topic_release(&t);
-	return 0;
+	return rc;
 }
 
 static int topic_presume(struct mq_store *s, struct mq_topic_facts *ret, struct mq_err *err)
@@ -105,13 +133,13 @@ static int topic_create(struct mq_store *s, const char *topic, uint32_t partitio
 
 static int topic_auto_create(struct mq_store *s, const char *topic, struct mq_err *err)
 {
-	struct mq_stat st;
-	int rc = mq_name_check(topic, "topic", err);
+	struct mq_topic_facts facts;
+	int rc = topic_facts(s, topic, &facts, err);
 
-	if (rc < 0)
+	if (rc != MQ_ENOTOPIC)
 		return rc;
-	if (mq_sys->statat(mq_engine_spool_of(s)->topics, topic, &st) == 0)
-		return 0;
+	if (err)
+		err->code = 0, err->text[0] = 0;
 	if (!mq_engine_spool_of(s)->conf.auto_create)
 		return mq_err_set(err, MQ_ENOTOPIC, "no topic %s, and auto.create.topics=false: mq-topic create %s", topic, topic);
 	rc = mq_topic_make(mq_engine_spool_of(s), topic, 0, NULL, 0, false, err);

@@ -24,7 +24,9 @@ int mq_engine_spool_appender_open(struct mq_store *s, const char *topic, uint32_
 		return mq_engine_no_memory(err);
 	rc = mq_topic_open(&a->topic, mq_engine_spool_of(s), topic, err);
 	if (rc == 0) {
-		rc = mq_partition_log(&a->part, &a->topic, p, &a->log, err);
+		rc = mq_topic_settle(&a->topic, err);
+		if (rc == 0)
+			rc = mq_partition_log(&a->part, &a->topic, p, &a->log, err);
 		if (rc < 0)
 			mq_topic_release(&a->topic);
 	}

@@ -40,30 +40,39 @@ static int other_entry(void *arg, const char *name)
 	return 1;
 }
 
-/* fsync the directory that holds path's last component, since a new name in it must last. */
-static int sync_parent(const char *path, struct mq_err *err)
+/* The directories above the spool: whoever made one of them may have been killed before it was durable.  One that this user
+ * cannot open was made by another one, before all this. */
+static int sync_parents(const char *path, struct mq_err *err)
 {
-	char *copy = strdup(path), *slash;
-	int fd, rc;
+	char *copy = strdup(path);
+	size_t len = copy ? strlen(copy) : 0;
+	int rc = copy ? 0 : mq_err_set(err, -ENOMEM, "no memory");
 
-	if (!copy)
-		return mq_err_set(err, -ENOMEM, "no memory");
-	slash = strrchr(copy, '/');
-	if (slash == copy)
-		slash[1] = 0;
-	else if (slash)
-		*slash = 0;
-	fd = mq_sys->open_path(slash ? copy : ".", O_RDONLY | O_DIRECTORY, 0);
-	rc = fd < 0 ? fd : mq_sys->fsync(fd);
-	if (fd >= 0)
-		(void)mq_sys->close(fd);
-	if (rc < 0)
-		mq_err_sys(err, rc, "cannot sync the directory above %s", path);
+	for (bool more = true; rc == 0 && more;) {
+		int fd;
+
+		while (len > 0 && copy[len - 1] == '/')
+			len--;
+		more = len > 0;
+		while (len > 0 && copy[len - 1] != '/')
+			len--;
+		if (!more)
+			break;
+		copy[len] = 0;
+		fd = mq_sys->open_path(len ? copy : ".", O_RDONLY | O_DIRECTORY, 0);
+		rc = fd < 0 ? fd : mq_sys->fsync(fd);
+		if (fd >= 0)
+			(void)mq_sys->close(fd);
+		if (rc == -EIO)
+			mq_err_sys(err, rc, "cannot sync the directory %s", len ? copy : ".");
+		else
+			rc = 0;
+	}
 	free(copy);
-	return rc < 0 ? rc : 0;
+	return rc;
 }
 
-/* mkdir -p, each new name durable.  Only the last one is the spool and has its mode. */
+/* mkdir -p.  Only the last one is the spool and has its mode. */
 static int make_path(const char *path, struct mq_err *err)
 {
 	char *copy = strdup(path);
@@ -75,11 +84,9 @@ static int make_path(const char *path, struct mq_err *err)
 		if (slash)
 			*slash = 0;
 		rc = mq_sys->mkdir_path(copy, slash ? 0777 : 0750);
-		if (rc == 0)
-			rc = sync_parent(copy, err);
-		else if (rc == -EEXIST || (rc == -EACCES && slash) || (rc == -EROFS && slash))
+		if (rc == -EEXIST || (rc == -EACCES && slash) || (rc == -EROFS && slash))
 			rc = 0; /* there, or told by the next one */
-		else
+		else if (rc < 0)
 			mq_err_sys(err, rc, "cannot make directory %s", copy);
 		if (slash)
 			*slash = '/';
@@ -138,6 +145,8 @@ static int populate(struct mq_spool *s, const char *path, struct mq_err *err)
 		(void)mq_sys->close(fd);
 	}
 	rc = mq_dir_sync(s->root, path, err);
+	if (rc == 0)
+		rc = sync_parents(path, err);
 	return rc < 0 ? rc : write_conf(s, err);
 }
 

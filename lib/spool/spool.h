@@ -7,6 +7,7 @@
 #define MQ_SPOOL_SPOOL_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "format/conf_spool.h"
 
@@ -20,6 +21,7 @@ struct mq_spool {
 	bool copied;                  /* spool.conf names another inode: a copy, which witnesses nothing of its own */
 	int held[MQ_SPOOL_HELD_MAX];  /* files whose locks are held until the end (producer names) */
 	int n_held;
+	uint8_t lasting[16]; /* id of the last topic whose name is known to be durable */
 	void (*notice)(void *arg, const char *text);
 	void *notice_arg;
 };

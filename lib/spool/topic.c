@@ -119,7 +119,6 @@ static int build(struct mq_spool *s, const char *name, const struct mq_topic_con
 	rc = make_partitions(fd, s, conf, err);
 	if (rc == 0)
 		rc = put_conf(fd, s, conf, false, err); /* syncs the directory, with the partitions' names */
-	(void)mq_sys->close(fd);
 	if (rc == 0) {
 		rc = mq_sys->renameat(s->topics, tmp, s->topics, name, false);
 		if (rc < 0)
@@ -129,9 +128,28 @@ static int build(struct mq_spool *s, const char *name, const struct mq_topic_con
 		struct mq_err ignored;
 
 		(void)mq_dir_remove(s->topics, tmp, 1, &ignored); /* a stray: mq-check tells */
-		return rc;
+	} else {
+		rc = mq_topic_sync_name(s, fd, err);
 	}
-	return mq_dir_sync(s->topics, "topics", err);
+	(void)mq_sys->close(fd);
+	return rc;
+}
+
+/* One of that name that lives. */
+static bool exists(struct mq_spool *s, const char *name)
+{
+	struct mq_topic t;
+	struct mq_err why = MQ_ERR_INIT;
+	struct mq_stat st;
+	bool alive;
+
+	if (mq_sys->statat(s->topics, name, &st) < 0)
+		return false;
+	if (mq_topic_open(&t, s, name, &why) < 0)
+		return true; /* something has the name, whatever it is */
+	alive = mq_topic_alive(&t, &why) == 0;
+	mq_topic_release(&t);
+	return alive || mq_sys->statat(s->topics, name, &st) == 0;
 }
 
 static int set_all(struct mq_topic_conf *conf, const char *const *set, size_t n, struct mq_err *err)
@@ -147,7 +165,6 @@ int mq_topic_make(struct mq_spool *s, const char *name, uint32_t partitions, con
                   bool dry_run, struct mq_err *err)
 {
 	struct mq_topic_conf conf;
-	struct mq_stat st;
 	int rc = mq_name_check(name, "topic", err);
 
 	if (rc < 0)
@@ -160,7 +177,7 @@ int mq_topic_make(struct mq_spool *s, const char *name, uint32_t partitions, con
 		rc = mq_topic_conf_add_generation(&conf, 0, partitions ? partitions : (uint32_t)s->conf.num_partitions, err);
 	if (rc == 0)
 		rc = set_all(&conf, set, n, err);
-	if (rc == 0 && mq_sys->statat(s->topics, name, &st) == 0)
+	if (rc == 0 && exists(s, name))
 		rc = mq_err_set(err, -EEXIST, "topic %s exists", name);
 	if (rc == 0 && !dry_run)
 		rc = build(s, name, &conf, err);
@@ -173,33 +190,6 @@ int mq_topic_change(struct mq_topic *t, const char *const *set, size_t n, bool d
 	int rc = set_all(&t->conf, set, n, err);
 
 	return rc < 0 || dry_run ? rc : put_conf(t->dir, t->spool, &t->conf, true, err);
-}
-
-int mq_topic_remove(struct mq_topic *t, struct mq_err *err)
-{
-	char gone[32];
-	int rc = 0;
-
-	/* Writers first: whoever gets an append lock after this finds the tail retired. */
-	for (uint32_t p = 0; p < t->conf.partitions && rc == 0; p++) {
-		struct mq_partition part;
-		struct mq_log log;
-
-		rc = mq_partition_log(&part, t, p, &log, err);
-		if (rc == 0) {
-			rc = mq_log_retire(&log, err);
-			mq_log_release(&log);
-		}
-	}
-	if (rc == 0)
-		rc = mq_random_name(".gone-", gone, err);
-	if (rc < 0)
-		return rc;
-	rc = mq_sys->renameat(t->spool->topics, t->name, t->spool->topics, gone, false);
-	if (rc < 0)
-		return mq_err_sys(err, rc, "cannot remove topic %s", t->name);
-	rc = mq_dir_sync(t->spool->topics, "topics", err);
-	return rc < 0 ? rc : mq_dir_remove(t->spool->topics, gone, 1, err);
 }
 
 int mq_topic_hold_producer(struct mq_spool *s, const char *topic, const char *name, struct mq_err *err)

@@ -26,6 +26,11 @@ void mq_topic_release(struct mq_topic *t);
 int mq_topic_make(struct mq_spool *s, const char *name, uint32_t partitions, const char *const *set, size_t n,
                   bool dry_run, struct mq_err *err);
 int mq_topic_change(struct mq_topic *t, const char *const *set, size_t n, bool dry_run, struct mq_err *err);
+/* topic_life.c.  Is it one that was deleted, by a process that was killed at it?  That is finished, and MQ_ENOTOPIC told. */
+int mq_topic_alive(struct mq_topic *t, struct mq_err *err);
+/* The same, and its name lasts: before the first acknowledgement in it.  Costs a call where that is known. */
+int mq_topic_settle(struct mq_topic *t, struct mq_err *err);
+int mq_topic_sync_name(struct mq_spool *s, int topic_dir, struct mq_err *err);
 /* No append comes after it; its files are removed. */
 int mq_topic_remove(struct mq_topic *t, struct mq_err *err);
 /* A file of the topic is not there (rc -ENOENT): MQ_ENOTOPIC, it was deleted meanwhile; MQ_ECONFIG, somebody took the file

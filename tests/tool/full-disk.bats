@@ -72,6 +72,20 @@ waits_named() {
 }
 @test "a new producer's name waits for space" { on_a_small_disk waits_named; }
 
+deletes() {
+	mq-publish -m one T
+	mq-publish -m one U
+	a_torn_end T
+	rm disk/spool/topics/U/0/*.seg
+	fill
+	mq-topic delete T
+	mq-topic delete U
+	is "$(mq-topic list)" ''
+	mq-publish -m one T
+	is "$(mq-consume T)" one
+}
+@test "a topic is deleted on a full disk, whatever is left of it" { on_a_small_disk deletes; }
+
 named_limit() {
 	mq-topic create T max.messages=2
 	seq 2 | mq-publish T
