@@ -55,7 +55,10 @@ int mq_publish_topic(struct mq_publish *pub)
 {
 	if (pub->topic_there || pub->req->dry_run)
 		return 0;
-	int rc = pub->engine->topic_auto_create(pub->mq->store, pub->req->topic, pub->err);
+	/* A topic is not made for input that it cannot begin with. */
+	int rc = pub->req->producer ? mq_publish_check_gap(pub, 0) : 0;
+	if (rc == 0)
+		rc = pub->engine->topic_auto_create(pub->mq->store, pub->req->topic, pub->err);
 	if (rc == 0)
 		rc = learn_facts(pub);
 	if (rc == 0 && pub->req->producer)

@@ -134,6 +134,8 @@ int mq_publish_out(struct mq_publish *pub, uint32_t p, struct mq_out **ret);
 
 /* publish_named.c */
 int mq_publish_hold(struct mq_publish *pub);
+/* MQ_EINPUT: the topic holds numbers up to `last`, and --seq leaves some out. */
+int mq_publish_check_gap(struct mq_publish *pub, uint64_t last);
 int mq_publish_find(struct mq_publish *pub, struct mq_out *out);
 /* True: the record of pub->sequence is held (and equal), it was counted as skipped; negative. */
 int mq_publish_is_held(struct mq_publish *pub, struct mq_out *out, const struct mq_rec *r);

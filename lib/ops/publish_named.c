@@ -64,41 +64,74 @@ static bool brings_keys(const struct mq_publish_request *req)
 	return req->key_delimiter || ((in || files) && !req->n_messages);
 }
 
-/* Without --seq the input goes on after the highest number that any partition has. */
-static int find_last(struct mq_publish *pub)
+/* The partitions that the input will go to, as far as that is known before it is read. */
+static void expect(const struct mq_publish *pub, uint32_t *ret_from, uint32_t *ret_to)
 {
 	const struct mq_publish_request *req = pub->req;
-	uint32_t from = 0, to = pub->facts.partitions;
 
+	*ret_from = 0;
+	*ret_to = pub->facts.partitions;
+	if (req->partition < 0 && brings_keys(req))
+		return;
 	if (req->partition >= 0)
-		from = (uint32_t)req->partition;
-	else if (!brings_keys(req) && req->key)
-		from = mq_partition_of_key(req->key, strlen(req->key), to);
-	else if (!brings_keys(req))
-		from = mq_partition_of_key(req->producer, strlen(req->producer), to);
-	if (req->partition >= 0 || !brings_keys(req))
-		to = from + 1;
+		*ret_from = (uint32_t)req->partition;
+	else if (req->key)
+		*ret_from = mq_partition_of_key(req->key, strlen(req->key), *ret_to);
+	else
+		*ret_from = mq_partition_of_key(req->producer, strlen(req->producer), *ret_to);
+	*ret_to = *ret_from + 1;
+}
+
+/* The highest number that one of these partitions has. */
+static int find_last(struct mq_publish *pub, uint32_t from, uint32_t to, uint64_t *ret)
+{
+	uint64_t last = 0;
+
 	for (uint32_t p = from; p < to; p++) {
 		struct mq_out *out;
 		int rc = mq_publish_out(pub, p, &out);
 		if (rc < 0)
 			return rc;
-		if (out->held > pub->sequence)
-			pub->sequence = out->held;
+		if (out->held > last)
+			last = out->held;
 	}
+	*ret = last;
 	return 0;
+}
+
+/* Numbers that are left out would count as held ever after.  In one partition they are left out where keys lead elsewhere;
+ * in the topic never. */
+int mq_publish_check_gap(struct mq_publish *pub, uint64_t last)
+{
+	const struct mq_publish_request *req = pub->req;
+
+	if (req->seq <= last + 1)
+		return 0;
+	if (last == 0)
+		return mq_err_set(pub->err, MQ_EINPUT, "%s: %s has published nothing yet, so --seq %" PRIu64 " would leave a gap: it begins with 1",
+		                  req->topic, req->producer, req->seq);
+	return mq_err_set(pub->err, MQ_EINPUT, "%s: the last number of %s is %" PRIu64 ", so --seq %" PRIu64 " would leave a gap: %" PRIu64
+	                  " comes next", req->topic, req->producer, last, req->seq, last + 1);
 }
 
 int mq_publish_hold(struct mq_publish *pub)
 {
+	uint64_t seq = pub->req->seq, last = 0;
+	uint32_t from, to;
 	int rc = take_name(pub);
+
 	if (rc < 0)
 		return rc;
-	if (pub->req->seq) {
-		pub->sequence = pub->req->seq - 1;
-		return 0;
-	}
-	return find_last(pub);
+	expect(pub, &from, &to);
+	if (seq != 1)
+		rc = find_last(pub, from, to, &last);
+	/* An earlier run may have gone elsewhere. */
+	if (rc == 0 && seq > last + 1)
+		rc = find_last(pub, 0, pub->facts.partitions, &last);
+	if (rc == 0)
+		rc = mq_publish_check_gap(pub, last);
+	pub->sequence = seq ? seq - 1 : last;
+	return rc;
 }
 
 int mq_publish_find(struct mq_publish *pub, struct mq_out *out)
@@ -244,7 +277,12 @@ int mq_publish_is_held(struct mq_publish *pub, struct mq_out *out, const struct 
 		rc = find_record(pub, out, pub->sequence, &held);
 		if (rc < 0)
 			return rc;
-		if (rc == 0 || !equal(r, &held))
+		if (rc == 0)
+			return mq_err_set(pub->err, MQ_EINPUT,
+			                  "record %" PRIu64 ": number %" PRIu64 " of %s is not in %s:%u, which has its numbers up to %" PRIu64
+			                  ": it went to another partition",
+			                  pub->record_no, pub->sequence, pub->req->producer, pub->req->topic, out->partition, out->held);
+		if (!equal(r, &held))
 			return mq_err_set(pub->err, MQ_EINPUT,
 			                  "record %" PRIu64 ": %s has published other bytes as its number %" PRIu64 " (%s:%u)",
 			                  pub->record_no, pub->req->producer, pub->sequence, pub->req->topic, out->partition);

@@ -177,6 +177,28 @@ named_keys() {
 }
 @test "a named producer with keys stores nothing twice in any partition" { each named_keys; }
 
+named_gaps() {
+	fails 65 mq-publish --producer p --seq 2 -m x T
+	has "$said" 'p has published nothing yet'
+	fails 66 mq-consume T
+	seq 3 | mq-publish --producer p --seq 1 T
+	seq 7 9 | fails 65 mq-publish --producer p --seq 7 T
+	has "$said" 'the last number of p is 3'
+	seq 4 6 | mq-publish --producer p --seq 4 T
+	mq-topic purge T
+	seq 5 7 | mq-publish -q --producer p --seq 5 T
+	is "$(mq-consume T)" 7
+	# A partition may lack numbers that another one has.
+	mq-topic create --partitions 4 K
+	seq 9 | awk '{print "k" $1 ":" $1}' | mq-publish -K : --producer p K
+	fails 65 mq-publish -K : --producer p --seq 11 -m k:x K
+	echo k9:9 | mq-publish -q -K : --producer p --seq 9 K
+	echo k10:10 | mq-publish -K : --producer p --seq 10 K
+	for part in 0 1 2 3; do mq-consume K:$part; done | sort -n | cmp - <(seq 10)
+	echo 11 | mq-publish -p 0 --producer p --seq 11 K
+}
+@test "numbers that leave a gap are refused, with the last one held" { each named_gaps; }
+
 named_held() {
 	mkfifo in
 	mq-publish --confirm --producer p T < in > out &
