@@ -1,47 +1,80 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The second reader: one partition of a spool, read by what mq-spool(5) says and nothing else.
+"""The second reader: a spool, read by what mq-spool(5) says and nothing else.
 
 reader.py SPOOL TOPIC PARTITION            a line a record: offset, sha256 of the payload, its length, and
                                            what else it has as name=value (bytes in hex); tab-separated
 reader.py SPOOL TOPIC PARTITION --raw      the payloads, each followed by a newline
 reader.py SPOOL TOPIC PARTITION --dump     a line a batch: segment, position, and its header
-reader.py SPOOL TOPIC PARTITION --state    the slots of state and start
+reader.py SPOOL TOPIC PARTITION --state    the slots of state and start, and where the log begins and ends
 
-Damage goes to stderr: status 2.  Shares no code, header or table with lib/."""
+Only what is visible; --dump shows all that was written.  Damage goes to stderr: status 2.  What cannot be read at all:
+78.  As a module: Partition, places, Refused.  Shares no code, header or table with lib/."""
+import ctypes
 import hashlib
 import os
 import re
 import struct
 import subprocess
 import sys
+from array import array
+
+
+class Refused(Exception):
+    """Nobody may guess: two bad slots, two heads, a newer format."""
+
 
 TABLE = []
 for n in range(256):
     for _ in range(8):
         n = n >> 1 ^ (0x82F63B78 if n & 1 else 0)
     TABLE.append(n)
+WIDE = []  # two tables of 65536: what the low and what the high half of four bytes become
+
+
+def make_wide():
+    for shift in (0, 2):  # four bytes, of which two are zero
+        table = []
+        for half in range(65536):
+            c = half << 8 * shift
+            for _ in range(4):
+                c = TABLE[c & 255] ^ c >> 8
+            table.append(c)
+        WIDE.append(array('I', table))
 
 
 def crc32c(*pieces):
     c = 0xFFFFFFFF
     for piece in pieces:
+        if len(piece) > 4096:
+            if not WIDE:
+                make_wide()
+            (low, high), whole = WIDE, len(piece) & ~3
+            for w in struct.unpack('<%dI' % (whole // 4), piece[:whole]):
+                c ^= w
+                c = low[c & 65535] ^ high[c >> 16]
+            piece = piece[whole:]
         for b in piece:
             c = TABLE[(c ^ b) & 255] ^ c >> 8
     return c ^ 0xFFFFFFFF
 
 
 class Segment:
-    def __init__(self, path):
-        self.path, self.name = path, os.path.basename(path)
-        with open(path, 'rb') as f:
-            self.data = f.read()
+    """told: (id, base, election, incarnation), where another file says so and the header does not verify."""
+
+    def __init__(self, path, told=None):
+        self.path, self.name, self.told = path, os.path.basename(path), bool(told)
+        self.data = read(path)
+        if told:
+            self.id, self.base, self.election, self.incarnation = told
+            self.pred, self.born = None, 512
+            return
         h = self.data[:512]
         if len(h) < 512 or h[:8] != b'mqSegm\r\n' or struct.unpack_from('<I', h, 8)[0] != crc32c(h[12:]):
             raise ValueError('segment header does not verify')
         version, length, refuse = struct.unpack_from('<HHI', h, 12)
         if (version, length, refuse) != (1, 512, 0):
-            raise ValueError('newer format')
+            raise Refused(f'{self.name}: newer format')
         self.id, self.topic, self.pred = h[24:40], h[40:56], h[88:104]
         self.partition, self.reason, self.base, self.election, self.incarnation = struct.unpack_from('<IIQII', h, 56)
         self.pred_base, self.pred_end, self.pred_offset, self.born, self.born_offset = struct.unpack_from('<5Q', h, 104)
@@ -73,43 +106,56 @@ class Segment:
             pos += 1
         return None
 
-    def batches(self, limit, witness, damage):
-        """Every batch of the log in here.  limit: where a successor says that this ends; None: the head's end is
-        where nothing verifies and nobody was promised anything."""
+    def batches(self, limit, end_offset, witness, damage):
+        """Every (batch, body) of the log in here.  limit, end_offset: where a successor or the tail says that this ends;
+        both None: the head's end is where nothing verifies and nobody was promised anything; limit None: the offset alone
+        is known."""
         pos, offset, stop = 512, self.base, len(self.data) if limit is None else limit
+        guessed, limit = limit is None and end_offset is not None, None if end_offset is None else stop
         if stop > len(self.data):
-            damage(f'{self.name}: {len(self.data)} bytes, its successor says {stop}')
-        while pos < stop:
+            damage(self.name, len(self.data), stop, None, None, f'{len(self.data)} bytes, its end is said to be at {stop}')
+        while pos < stop and not (guessed and offset >= end_offset):
             b = self.header(pos)
-            whole = b and b['end'] <= stop and self.body(b) is not None
-            if whole and b['base'] == offset:
-                yield b
+            body = self.body(b) if b and b['end'] <= stop else None
+            if body is not None and b['base'] == offset:
+                yield b, body
                 pos, offset = b['end'], b['next']
                 continue
             if limit is None:
                 later, promised = pos, witness
                 while promised <= pos and (nb := self.next_batch(later, stop)):
                     promised, later = max(promised, nb['durable']), nb['end']
-                if promised <= pos and not (b and b['end'] <= stop and not whole):
+                if promised <= pos and not (b and b['end'] <= stop and body is None):
                     return
             nb = self.next_batch(pos + 1, stop)
-            to = (nb['pos'], nb['base']) if nb else (stop, None)
-            damage(f'{self.name}: bytes {pos}..{to[0]} do not verify, offsets {offset}..{"?" if to[1] is None else to[1]}')
+            to = (nb['pos'], nb['base']) if nb else (stop, end_offset)
+            damage(self.name, pos, to[0], offset, to[1], 'does not verify')
             if nb is None:
                 return
             pos, offset = to
 
 
+def slot(data, block):
+    """(sequence, the 256 bytes); 0 where it is empty, None where it does not verify or is not there."""
+    s = data[block * 4096:block * 4096 + 256]
+    if len(s) < 256:
+        return None
+    seq, crc = struct.unpack_from('<QI', s)
+    if not any(s):
+        return 0
+    return (seq, s) if seq and crc == crc32c(s[:8], struct.pack('<I', block), s[12:]) else None
+
+
 def slots(data, blocks):
-    """(sequence, the 256 bytes) of the better of two slots; None."""
-    best = None
-    for block in blocks:
-        s = data[block * 4096:block * 4096 + 256]
-        if len(s) < 256:
-            continue
-        seq, crc = struct.unpack_from('<QI', s)
-        if seq and crc == crc32c(s[:8], struct.pack('<I', block), s[12:]) and (best is None or seq > best[0]):
-            best = (seq, s)
+    """The better of two slots; None."""
+    return max((s for s in (slot(data, block) for block in blocks) if s), default=None, key=lambda s: s[0])
+
+
+def two_slots(data, blocks, what):
+    """The better of two that may not both be bad; None: never written."""
+    best = slots(data, blocks)
+    if not best and any(slot(data, block) is None for block in blocks):
+        raise Refused(f'{what}: no slot verifies')
     return best
 
 
@@ -121,45 +167,156 @@ def read(path):
         return b''
 
 
-def marks(directory):
-    state = read(f'{directory}/state')
-    if len(state) < 16 or state[:12] != b'mqState\n\1\0\0\0' or struct.unpack_from('<I', state, 12)[0] != crc32c(state[:12]):
-        return state, []
-    return state, [m for m in (slots(state, (3 + 2 * i, 4 + 2 * i)) for i in range(4)) if m]
+def conf(path):
+    """key=value lines; of keys that come twice the last."""
+    lines = [line for line in read(path).decode(errors='surrogateescape').split('\n') if line and line[0] != '#']
+    return dict(line.split('=', 1) for line in lines if '=' in line)
 
 
-def chain(directory, damage):
-    """The log's segments, oldest first, each with the position where its successor says it ends."""
-    found = []
-    for name in sorted(os.listdir(directory)):
-        if m := re.fullmatch(r'(\d{20})\.([0-9a-f]{8})\.seg', name):
-            try:
-                s = Segment(f'{directory}/{name}')
-                if (s.base, s.id[:4].hex()) != (int(m[1]), m[2]):
-                    raise ValueError('the header is of another file')
-                found.append(s)
-            except ValueError as e:
-                damage(f'{name}: {e}')
-    if not found:
-        return []
-    rank = lambda s: (s.election, s.incarnation, s.base)
-    head = max(found, key=rank)
-    if sum(rank(s) == rank(head) for s in found) > 1:
-        sys.exit('two heads')
-    log, limit = [], None
-    while True:
-        log.insert(0, (head, limit))
-        before = [s for s in found if s.id == head.pred]
-        if not before:
-            break
-        limit, head = head.pred_end, before[0]
-    return log
+def statx(path):
+    """(inode, birth time in ns, the ids of its mount): what a tail must name to hold."""
+    found, libc = [], ctypes.CDLL(None, use_errno=True)
+    for mask in (0x5000 | 0xFFF, 0x1000 | 0xFFF):  # the mount's unique id, its number
+        buf = ctypes.create_string_buffer(256)
+        if libc.statx(-100, os.fsencode(path), 0, mask, buf) < 0:
+            return None
+        found.append(struct.unpack_from('<Q', buf, 144)[0])
+    seconds, ns = struct.unpack_from('<qI', buf, 80)
+    return struct.unpack_from('<Q', buf, 32)[0], seconds * 10 ** 9 + ns, found
+
+
+class State:
+    """tail: a dict, where it holds; told: what it says of its segment in any case; marks: [(segment id, position, end
+    offset)]."""
+
+    def __init__(self, path):
+        self.data = read(path)
+        self.tail, self.told, self.marks, data = None, None, [], self.data
+        if len(data) < 16 or data[:12] != b'mqState\n\1\0\0\0' or struct.unpack_from('<I', data, 12)[0] != crc32c(data[:12]):
+            return
+        best = [m for m in (slots(data, (3 + 2 * i, 4 + 2 * i)) for i in range(4)) if m]
+        self.marks = [(m[16:32], *struct.unpack_from('<QQ', m, 32)) for _, m in best]
+        tail = slots(data, (1, 2))
+        if tail:
+            self.told = tail[1][16:32], *struct.unpack_from('<Q', tail[1], 32), *struct.unpack_from('<II', tail[1], 120)
+        if tail and slot(data, 1) is not None and slot(data, 2) is not None and self.holds(tail[1], path):
+            v = struct.unpack_from('<6Q', tail[1], 32)
+            self.tail = dict(zip('base pos next strict_start strict_end'.split(), v), segment=tail[1][16:32],
+                             strict_offset=struct.unpack_from('<Q', tail[1], 216)[0])
+
+    @staticmethod
+    def holds(s, path):
+        with open('/proc/sys/kernel/random/boot_id', encoding='ascii') as f:
+            boot = bytes.fromhex(f.read().strip().replace('-', ''))
+        flags, inode, born = (struct.unpack_from(*at)[0] for at in (('<I', s, 12), ('<Q', s, 104), ('<q', s, 112)))
+        here, mounts = statx(path), struct.unpack_from('<8Q', s, 128)
+        return not flags & 8 and s[88:104] == boot and here and here[:2] == (inode, born) and any(m in mounts for m in here[2])
+
+    def durable(self, segment):
+        """The highest mark of a segment."""
+        return max([(pos, offset) for id, pos, offset in self.marks if id == segment], default=(0, 0))
+
+    def visible(self):
+        """Where what readers may see ends, by a tail that holds: what waits for a sync is seen as far as a mark reaches."""
+        t, mark = self.tail, self.durable(self.tail['segment'])
+        if mark[0] >= t['pos'] or t['strict_start'] >= t['strict_end']:
+            return t['next']
+        return max((t['strict_start'], t['strict_offset']), mark)[1]
+
+
+class Partition:
+    """A partition as it lies there.  start, end: the offsets between which records are visible; damage: [(file, from byte,
+    to byte, from offset, to offset, what)], an offset None where nothing tells."""
+
+    def __init__(self, spool, topic, number):
+        self.directory, self.damage, self.number = f'{spool}/topics/{topic}/{number}', [], int(number)
+        self.topic = bytes.fromhex(conf(f'{spool}/topics/{topic}/topic.conf').get('id', ''))
+        if not os.path.isdir(self.directory):
+            raise Refused(f'{topic}/{number}: no such directory')
+        start = two_slots(read(self.directory + '/start'), (0, 1), f'{topic}/{number}/start')
+        self.start = struct.unpack_from('<Q', start[1], 32)[0] if start else 0
+        self.state = State(self.directory + '/state')
+        self.batches = list(self.walk())
+        self.written = self.batches[-1][1]['next'] if self.batches else self.start
+        self.end = max(self.start, self.written)
+        if self.state.tail and self.state.tail['segment'] == self.head.id:
+            self.end = max(self.start, self.state.visible())
+
+    def tell(self, *what):
+        self.damage.append(what)
+
+    def files(self):
+        """(the segments whose header verifies, {(base, id8): path} of the others)"""
+        found, bad = [], {}
+        for name in sorted(os.listdir(self.directory)):
+            if m := re.fullmatch(r'(\d{20})\.([0-9a-f]{8})\.seg', name):
+                path = f'{self.directory}/{name}'
+                try:
+                    s = Segment(path)
+                    if (s.base, s.id[:4].hex()) != (int(m[1]), m[2]):
+                        raise ValueError('the header is of another file')
+                    if (s.topic, s.partition) != (self.topic, self.number):
+                        self.tell(name, 40, 60, None, None, 'of another partition')
+                    found.append(s)
+                except ValueError as e:
+                    self.tell(name, 0, 512, None, None, str(e))
+                    bad[int(m[1]), m[2]] = path
+        return found, bad
+
+    def chain(self):
+        """The log's segments, oldest first, each with the position and the offset where its successor says that it ends."""
+        found, bad = self.files()
+        id, base, *epoch = self.state.told or (b'', 0)
+        if path := bad.pop((base, id[:4].hex()), None):
+            found.append(Segment(path, (id, base, *epoch)))
+        if not found:
+            raise Refused('no segment is left')
+        rank = lambda s: (s.election, s.incarnation, s.base)
+        self.head = head = max(found, key=rank)
+        if sum(rank(s) == rank(head) for s in found) > 1:
+            raise Refused('two heads')
+        if any(base >= head.base for base, _ in bad):
+            raise Refused('what may be the head does not verify')
+        tail, log, limit = self.state.tail, [], (None, None)
+        if tail and tail['segment'] == head.id:
+            limit = tail['pos'], tail['next']
+        while True:
+            log.insert(0, (head, *limit))
+            if head.pred == bytes(16):
+                return log
+            limit = (None, head.base) if head.told else (head.pred_end, head.pred_offset)
+            before = [s for s in found if s.id == head.pred]
+            if not before and not head.told and (path := bad.get((head.pred_base, head.pred[:4].hex()))):
+                before = [Segment(path, (head.pred, head.pred_base, head.election, head.incarnation))]
+            if not before:  # gone, or nobody knows its id: the nearest below stands in
+                if not head.told and head.base > self.start:
+                    self.tell(head.name, 0, 0, None, head.base, 'its predecessor is missing')
+                limit = None, head.base
+                before = sorted((s for s in found if s.base < head.base), key=rank)[-1:]
+            if not before:
+                return log
+            head = before[0]
+
+    def walk(self):
+        for segment, limit, end in self.chain():
+            witness = max(segment.born, self.state.durable(segment.id)[0])
+            for b, body in segment.batches(limit, end, witness, self.tell):
+                yield segment, b, body
+
+    def records(self):
+        """(offset, payload, time, {name: value}) of each that is visible."""
+        for _, b, body in self.batches:
+            if b['kind'] != 2 and b['next'] > self.start and b['base'] < self.end:
+                for record in records(b, unzip(b, body)):
+                    if self.start <= record[0] < self.end:
+                        yield record
 
 
 def unzip(b, body):
     if b['zip'] == 0:
         return body
-    assert b['zip'] == 1, 'compression'
+    if b['zip'] != 1:
+        raise Refused('compression')
     try:
         import zstandard
         raw = zstandard.ZstdDecompressor().decompress(body, max_output_size=b['raw'])
@@ -170,16 +327,16 @@ def unzip(b, body):
 
 
 def records(b, body):
-    """(offset, payload, {name: value}) of each record."""
+    """(offset, payload, time, {name: value}) of each record of a batch."""
     n, out = b['count'], []
-    if b['kind'] == 2:
-        return out
     if b['kind'] == 0:
         lines = body.split(b'\n')
         assert lines.pop() == b'' and len(lines) == n, 'lines'
-        return [(b['base'] + i, line, {}) for i, line in enumerate(lines)]
+        return [(b['base'] + i, line, b['base_time'], {}) for i, line in enumerate(lines)]
     columns, table = struct.unpack_from('<II', body)
-    assert columns & 1 and not columns >> 11, 'columns'
+    if columns >> 11:
+        raise Refused('columns')
+    assert columns & 1, 'columns'
     at, col = 8, {}
 
     def numbers(code):
@@ -207,15 +364,47 @@ def records(b, body):
     for i in range(n):
         extra = {k: v[i] for k, v in col.items() if k not in ('length', 'offset', 'sequence') and v[i]
                  or (k in ('key', 'id', 'tag', 'group') and v[i] is not None)}
-        out.append((b['base'] + (col['offset'][i] if 'offset' in col else i), body[at:at + col['length'][i]], extra))
+        out.append((b['base'] + (col['offset'][i] if 'offset' in col else i), body[at:at + col['length'][i]],
+                    col['time'][i] if 'time' in col else b['base_time'], extra))
         at += col['length'][i]
     return out
 
 
-def print_state(directory):
-    state, _ = marks(directory)
+def headers(blob):
+    """[(name, value)] of a column's blob."""
+    out, at = [], 0
+    while at < len(blob):
+        n, = struct.unpack_from('<H', blob, at)
+        v, = struct.unpack_from('<I', blob, at + 2 + n)
+        out.append((blob[at + 2:at + 2 + n], blob[at + 6 + n:at + 6 + n + v]))
+        at += 6 + n + v
+    return out
+
+
+def places(spool, group, topic):
+    """{partition: (committed, lost to damage, acknowledged above)} of a group, as far as places were ever written."""
+    here, found = f'{spool}/groups/{group}/topics/{topic}', {}
+    data, conf_ = read(here + '/offsets'), conf(f'{spool}/topics/{topic}/topic.conf')
+    for p in range(int(conf_['partitions'])):
+        best = two_slots(data, (2 * p, 2 * p + 1), f'{group}/{topic}/{p}') if len(data) > p * 8192 else None
+        if not best or best[1][16:32].hex() != conf_['id']:
+            continue
+        committed, = struct.unpack_from('<Q', best[1], 32)
+        handed_out, lost = best[1][72:80], struct.unpack_from('<Q', best[1], 88)[0]
+        acks, above = read(f'{here}/acked.{p}'), set()
+        for at in range(0, len(acks) - 23, 24):
+            e = acks[at:at + 24]
+            if (struct.unpack_from('<I', e, 20)[0] == crc32c(struct.pack('<Q', at), e[:20]) and e[8:16] == handed_out
+                    and e[16:20] == best[1][16:20] and struct.unpack_from('<Q', e)[0] >= committed):
+                above.add(struct.unpack_from('<Q', e)[0])
+        found[p] = committed, lost, len(above)
+    return found
+
+
+def print_state(partition):
+    data = partition.state.data
     for what, blocks in [('tail', (1, 2))] + [(f'mark{i}', (3 + 2 * i, 4 + 2 * i)) for i in range(4)]:
-        if not (best := slots(state, blocks)):
+        if not (best := slots(data, blocks)):
             print(what, 'none')
             continue
         seq, s = best
@@ -226,16 +415,16 @@ def print_state(directory):
             more = (f'flags={flags} boot={s[88:104].hex()} inode={struct.unpack_from("<Q", s, 104)[0]} '
                     f'epoch={"%d.%d" % struct.unpack_from("<II", s, 120)} mounts={list(struct.unpack_from("<8Q", s, 128))} '
                     f'created={struct.unpack_from("<q", s, 192)[0]} max_time={struct.unpack_from("<q", s, 200)[0]} '
-                    f'producers={struct.unpack_from("<Q", s, 208)[0]}')
+                    f'producers={struct.unpack_from("<Q", s, 208)[0]} strict_offset={struct.unpack_from("<Q", s, 216)[0]}')
         else:
             v = struct.unpack_from('<5Q', s, 32)
             names, more = 'pos end_offset started finished last_ns'.split(), ''
         print(what, f'seq={seq} segment={s[16:32].hex()}', *(f'{k}={x}' for k, x in zip(names, v)), more)
-    if start := slots(read(f'{directory}/start'), (0, 1)):
-        print(f'start seq={start[0]} topic={start[1][16:32].hex()} log_start={struct.unpack_from("<Q", start[1], 32)[0]}')
+    print(f'start log_start={partition.start} end={partition.end} written={partition.written} '
+          f'tail={"holds" if partition.state.tail else "does not hold"}')
 
 
-def print_record(how, offset, payload, extra):
+def print_record(how, offset, payload, time, extra):
     if how == '--raw':
         sys.stdout.buffer.write(payload + b'\n')
         return
@@ -244,29 +433,22 @@ def print_record(how, offset, payload, extra):
 
 
 def main(spool, topic, partition, how=''):
-    directory, bad = f'{spool}/topics/{topic}/{partition}', []
-
-    def damage(text):
-        bad.append(text)
-        print('damage:', text, file=sys.stderr)
-
-    if how == '--state':
-        return print_state(directory)
-    start = slots(read(f'{directory}/start'), (0, 1))
-    log_start = struct.unpack_from('<Q', start[1], 32)[0] if start else 0
-    log, known = chain(directory, damage), marks(directory)[1]
-    if log and any(log[0][0].pred) and log[0][0].base > log_start:
-        damage(f'{log[0][0].name}: its predecessor {log[0][0].pred.hex()} is missing')
-    for segment, limit in log:
-        witness = max([segment.born] + [struct.unpack_from('<Q', m, 32)[0] for _, m in known if m[16:32] == segment.id])
-        for b in segment.batches(limit, witness, damage):
-            if how == '--dump':
+    try:
+        p = Partition(spool, topic, partition)
+        if how == '--state':
+            print_state(p)
+        elif how == '--dump':
+            for segment, b, _ in p.batches:
                 print(segment.name, *(f'{k}={v}' for k, v in b.items()))
-                continue
-            for record in records(b, unzip(b, segment.body(b))):
-                if record[0] >= log_start:
-                    print_record(how, *record)
-    return 2 if bad else 0
+        else:
+            for record in p.records():
+                print_record(how, *record)
+    except Refused as error:
+        print('refused:', error, file=sys.stderr)
+        return 78
+    for name, pos, end, first, last, what in p.damage:
+        print(f'damage: {name}: bytes {pos}..{end}, offsets {first}..{last}: {what}', file=sys.stderr)
+    return 2 if p.damage else 0
 
 
 if __name__ == '__main__':

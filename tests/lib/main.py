@@ -19,6 +19,7 @@ class Tally:
     def __init__(self, skips_fail):
         self.skips_fail = skips_fail
         self.passed, self.failed, self.skipped = 0, [], []
+        self.compared = {}
 
     def add(self, where, results):
         for result in results:
@@ -32,6 +33,9 @@ class Tally:
 
     def report(self):
         """Print the end; returns the exit status."""
+        if self.compared:
+            print('\nread by a second reader, and as the tools see it: '
+                  + ', '.join('%d %s' % (count, what) for what, count in self.compared.items()))
         if self.skipped:
             print('\n%d SKIPPED%s' % (len(self.skipped),
                                       ', which counts as failed here' if self.skips_fail else ''))
@@ -64,6 +68,8 @@ def run_tests(tests, build, tally):
 
 def tell(test, build, outcome, tally):
     tally.add('%s [%s]' % (test.path, build.name), outcome.results)
+    for what, many in outcome.compared.items():
+        tally.compared[what] = tally.compared.get(what, 0) + many
     count = {verdict: sum(result.verdict == verdict for result in outcome.results)
              for verdict in (OK, FAILED, SKIPPED)}
     print('%-6s %-8s %s: %d passed, %d failed, %d skipped, %.1f s'

@@ -3,8 +3,10 @@
 # mq-test: no-sanitize
 #
 # The tests' own tools: a check that cannot fail checks nothing.
+import glob
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -14,6 +16,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 SRC = os.path.dirname(os.path.dirname(HERE))
 sys.dont_write_bytecode = True
 sys.path.insert(0, HERE)
+sys.path.insert(1, os.path.dirname(HERE))
+import builds  # noqa: E402
+import reader  # noqa: E402
+import suite  # noqa: E402
 import tap  # noqa: E402
 
 TESTS = []
@@ -165,6 +171,132 @@ def layering_refuses_a_library_that_prints_or_exits():
         void f(void) { printf("%s", getenv("HOME")); exit(1); }''')})
     for name in ('printf', 'getenv', 'exit'):
         assert 'base.o refers to %s: only bin does that' % name in said, said
+
+
+# --- tests/lib/agree.py: the tools read a copy in which something was changed, the second reader the original ---
+
+def spool_to_compare(path):
+    """Topic T: a partition of batches of lines and of records, with a log start; a group that stands in it."""
+    def mq(tool, *argv, text=None):
+        subprocess.run([tool, *argv], env=dict(os.environ, MQ_SPOOL=path), input=text, check=True, stdout=subprocess.DEVNULL,
+                       universal_newlines=True)
+    mq('mq-publish', 'T', text=''.join('line %d\n' % i for i in range(20)))
+    mq('mq-publish', '-k', 'key', '-H', 'colour=green', '-T', 'tag', '--id', 'id', '-m', 'payload', 'T')
+    mq('mq-publish', 'T', text='last\n')
+    mq('mq-topic', 'purge', '-o', '3', 'T')
+    mq('mq-consume', '-g', 'g', '-n', '5', 'T')
+
+
+def change_bytes(name, old, new):
+    """Bytes of a batch, in place of others, and sealed again, so that nothing but the contents tells."""
+    with open(name, 'r+b') as file:
+        data = bytearray(file.read())
+        at = data.rindex(old)
+        data[at:at + len(old)] = new
+        pos = data.rindex(b'mqB\1', 0, at)
+        size, = struct.unpack_from('<I', data, pos + 16)
+        struct.pack_into('<I', data, pos + 8, reader.crc32c(bytes(data[pos + 128:pos + 128 + size])))
+        sealed = reader.crc32c(bytes(data[24:40]), struct.pack('<Q', pos), bytes(data[pos + 8:pos + 128]))
+        struct.pack_into('<I', data, pos + 4, sealed)
+        file.seek(0)
+        file.write(data)
+
+
+def change_slots(name, field, new):
+    """A number in both slots of a file, sealed again."""
+    with open(name, 'r+b') as file:
+        for block in 0, 1:
+            file.seek(block * 4096)
+            slot = bytearray(file.read(256))
+            if any(slot):
+                struct.pack_into('<Q', slot, field, new)
+                struct.pack_into('<I', slot, 8, reader.crc32c(bytes(slot[:8]), struct.pack('<I', block), bytes(slot[12:])))
+                file.seek(block * 4096)
+                file.write(slot)
+
+
+def agree_says(change):
+    """What agree.py says where the tools see the change: (status, text)."""
+    with tempfile.TemporaryDirectory() as work:
+        os.mkdir(work + '/seen')
+        spool_to_compare(work + '/seen/spool')
+        shutil.copytree(work + '/seen/spool', work + '/copy')
+        change(work + '/copy')
+        os.mkdir(work + '/bin')
+        for tool in 'mq-topic', 'mq-group', 'mq-consume', 'mq-check':
+            with open('%s/bin/%s' % (work, tool), 'w', encoding='utf-8') as shim:
+                shim.write('#!/bin/sh\nn=$#\nfor a; do [ "$a" = %s/seen/spool ] && a=%s/copy; set -- "$@" "$a"; done\n'
+                           'shift $n\nexec %s "$@"\n' % (work, work, shutil.which(tool)))
+            os.chmod(shim.name, 0o755)
+        run = subprocess.run([HERE + '/agree.py', work + '/seen'], stdout=subprocess.PIPE, universal_newlines=True, check=False,
+                             env=dict(os.environ, PATH='%s/bin:%s' % (work, os.environ['PATH'])))
+        return run.returncode, run.stdout
+
+
+def segment_of(copy):
+    return glob.glob(copy + '/topics/T/0/*.seg')[0]
+
+
+@test
+def the_second_reader_agrees_with_tools_that_read_a_true_copy():
+    status, said = agree_says(lambda copy: None)
+    assert status == 0 and 'agreed: 1 spools, 1 partitions, 19 records, 1 places, 0 damaged' in said, said
+
+
+@test
+def the_second_reader_notices_one_byte_that_the_tools_see_otherwise():
+    for old, new in ((b'line 7', b'line 8'), (b'key', b'kez'), (b'green', b'greed'), (b'tag', b'tab'), (b'id', b'ie'),
+                     (b'payload', b'paylord'), (b'colour', b'colore')):
+        status, said = agree_says(lambda copy, old=old, new=new: change_bytes(segment_of(copy), old, new))
+        assert status == 1 and 'records: 1 differ' in said, '%s: %s' % (old, said)
+
+
+@test
+def the_second_reader_notices_another_log_start_and_another_place():
+    status, said = agree_says(lambda copy: change_slots(copy + '/topics/T/0/start', 32, 4))
+    assert status == 1 and 'log start and visible end' in said, said
+    status, said = agree_says(lambda copy: change_slots(copy + '/groups/g/topics/T/offsets', 32, 9))
+    assert status == 1 and 'g T places:' in said, said
+
+
+@test
+def the_second_reader_notices_damage_that_it_does_not_see_itself():
+    def damage(copy):
+        with open(segment_of(copy), 'r+b') as file:
+            file.seek(650)
+            file.write(b'X')
+    status, said = agree_says(damage)
+    assert status == 1 and 'only mq-check:' in said and 'records: 17 differ' in said, said
+
+
+@test
+def a_disagreement_that_is_declared_must_be_there():
+    def declare(copy):
+        with open(os.path.dirname(copy) + '/seen/spool.differs', 'w', encoding='utf-8') as why:
+            why.write('it is to be so\n')
+    status, said = agree_says(declare)
+    assert status == 1 and 'they agree, though' in said, said
+    status, said = agree_says(lambda copy: (declare(copy), change_bytes(segment_of(copy), b'key', b'kez')))
+    assert status == 0 and 'exempt spool: it is to be so' in said, said
+
+
+@test
+def a_test_fails_that_leaves_a_spool_which_is_read_in_two_ways():
+    with tempfile.TemporaryDirectory() as work:
+        os.mkdir(work + '/bin')
+        for name in 'mq-topic', 'mq-group', 'mq-check', 'mq-publish':
+            os.symlink(shutil.which(name), '%s/bin/%s' % (work, name))
+        with open(work + '/a.t', 'w', encoding='utf-8') as script:
+            script.write('#!/bin/sh\necho 1..1\nseq 9 | mq-publish -S spool T && echo ok 1\n')
+        build = builds.Build('plain', work, None)
+        results = {}
+        for shown in 'cat', 'head -n 8':
+            with open(work + '/bin/mq-consume', 'w', encoding='utf-8') as shim:
+                shim.write('#!/bin/sh\n%s "$@" | %s\n' % (shutil.which('mq-consume'), shown))
+            os.chmod(shim.name, 0o755)
+            outcome = suite.run(suite.Test(work, 'a.t', ['sh', work + '/a.t']), SRC, build)
+            results[shown] = [result.verdict for result in outcome.results], outcome.compared.get('records')
+        assert results == {'cat': ([tap.OK, tap.OK], 9), 'head -n 8': ([tap.OK, tap.FAILED], 9)}, results
 
 
 def main():

@@ -9,9 +9,10 @@ import tempfile
 import time
 
 import proc
-from tap import FAILED, Result, parse
+from tap import FAILED, OK, Result, parse
 
 DEFAULT_SECONDS = 300
+AGREE_SECONDS = 300
 
 
 class Test:
@@ -37,10 +38,12 @@ class Test:
 
 class Outcome:
     """What running a test gave: its results, its whole output, the command lines of what it left
-    running, how long it took."""
+    running, how long it took, and how much the second reader compared: {what: how many}."""
 
     def __init__(self, results, output, left, seconds):
         self.results, self.output, self.left, self.seconds = results, output, left, seconds
+        self.compared = {count[1]: int(count[0]) for line in re.findall(r'^(?:# )?agreed: (.*)', output, re.MULTILINE)
+                         for count in (part.split() for part in line.split(', '))}
 
 
 def _wishes(path):
@@ -57,7 +60,7 @@ def find(src, build):
              for path in build.unit_tests()]
     tests.append(Test(src, 'tests/includes', [src + '/tests/includes']))
     for path in sorted(glob.glob(src + '/tests/*/*.bats')):
-        tests.append(Test(src, os.path.relpath(path, src), ['bats', '--tap', path]))
+        tests.append(Test(src, os.path.relpath(path, src), ['bats', '--tap', '--no-tempdir-cleanup', path]))
     for path in sorted(glob.glob(src + '/tests/*/*.t')):
         tests.append(Test(src, os.path.relpath(path, src), [path]))
     return tests
@@ -88,6 +91,9 @@ def _run_in(directory, test, src, build):
             return [Result(FAILED, 'starts: %s' % error)], '', []
         said, complained = (_text(file) for file in (out, err))
     results = parse(said, 0 if timed_out else status)
+    compared, agreed = _read_again(directory, src, build)
+    said += compared
+    results += agreed
     if timed_out:
         results.append(Result(FAILED, 'ends within %d s' % test.seconds))
     output = said
@@ -98,6 +104,18 @@ def _run_in(directory, test, src, build):
             output += report.read()
         results.append(Result(FAILED, 'the sanitizers find nothing'))
     return results, output, left
+
+
+def _read_again(directory, src, build):
+    """Compare what the second reader and the tools see in the spools that a test left: (what was said, results)."""
+    with open(directory + '/agree', 'w+b') as out:
+        status, timed_out, _ = proc.run([src + '/tests/lib/agree.py', directory + '/tmp'], directory,
+                                        _environment(directory, src, build), AGREE_SECONDS, out, out)
+        said = _text(out)
+    if status == 0 and not timed_out and '\nagreed: 0 spools' in '\n' + said:
+        return '', []
+    return said, [Result(OK if status == 0 and not timed_out else FAILED,
+                         'the tools and the second reader see the same in the spools it left')]
 
 
 def _text(file):
