@@ -66,13 +66,23 @@ static int still_named(struct mq_ownership *o, const struct mq_membership *m, st
 	return rc == 0 && locks.nlink > 0 && offsets.nlink > 0 && dir.ino == named.ino;
 }
 
+/* A file was not there: deleted between two calls, and the group is made anew; or it lacks it for good. */
+static bool was_deleted(const struct mq_membership *m, const struct mq_topic *t, int attempt)
+{
+	char path[2 * MQ_NAME_MAX + 32];
+	struct mq_stat st;
+
+	snprintf(path, sizeof path, "%s/topics/%s/bell", m->group, t->name);
+	return attempt < 3 || mq_sys->statat(m->spool->groups, path, &st) == -ENOENT;
+}
+
 /* 1: the byte is ours.  0: somebody has it, or a handler of a killed owner.  -ESTALE: the group was deleted meanwhile. */
-static int take_lock(struct mq_ownership *o, const struct mq_membership *m, struct mq_topic *t, struct mq_err *err)
+static int take_lock(struct mq_ownership *o, const struct mq_membership *m, struct mq_topic *t, int attempt, struct mq_err *err)
 {
 	int rc = mq_group_topic_open(&o->g, t, m->group, true, err);
 
 	if (rc < 0)
-		return rc == -ENOENT ? -ESTALE : rc;
+		return (rc == -ENOENT || rc == MQ_ECONFIG) && was_deleted(m, t, attempt) ? -ESTALE : rc;
 	rc = take_byte(o->g.locks, o->partition);
 	/* Only the owner starts handlers: once the byte is ours, those of a killed one only become fewer. */
 	if (rc == 0)
@@ -95,7 +105,7 @@ int mq_ownership_take(struct mq_ownership *o, struct mq_membership *m, struct mq
 	init(o, p);
 	for (int i = 0; i < ATTEMPTS && rc == -ESTALE; i++) {
 		mq_ownership_release(o);
-		rc = take_lock(o, m, t, err);
+		rc = take_lock(o, m, t, i, err);
 	}
 	if (rc == -ESTALE)
 		rc = mq_err_set(err, MQ_EAGAIN, "group %s, %s: it is being deleted again and again", m->group, t->name);
