@@ -20,6 +20,8 @@ static int measure(struct mq_log *log, uint64_t log_start, uint64_t *ret_bytes, 
 	size_t i;
 	int rc;
 
+	if (log->head.unreadable)
+		return mq_err_set(err, MQ_EDENIED, "max.bytes cannot be kept by a user who may not read the segments");
 	mq_chain_init(&chain);
 	rc = mq_chain_load(&chain, log->dir, &log->head.h, log_start, err);
 	if (rc == 0) {

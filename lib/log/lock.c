@@ -78,8 +78,10 @@ static int ensure_state(struct mq_log *log, struct mq_err *err)
 
 static int switch_head(struct mq_log *log, struct mq_err *err)
 {
+	const struct mq_tail *t = &log->tail;
+	struct mq_segment_header told = mq_chain_told(&t->segment, t->segment_base, &t->epoch);
 	struct mq_segment s;
-	int rc = mq_segment_open(&s, log->dir, log->tail.segment_base, log->tail.segment.b, true, err);
+	int rc = mq_segment_open_to_append(&s, log->dir, &told, err);
 
 	if (rc < 0)
 		return rc;
@@ -108,6 +110,14 @@ static int read_tail(struct mq_log *log, struct mq_err *err)
 	return log->tail_seq > 0 && (log->tail.flags & MQ_TAIL_GONE) ? gone(err) : 0;
 }
 
+/* Who may write the log and not read it must leave that to others. */
+static int recover(struct mq_log *log, struct mq_err *err)
+{
+	int rc = mq_log_recover(log, err);
+
+	return rc == -EACCES ? mq_err_set(err, -EBUSY, "what it holds must be verified first, and this user may not read all of it") : rc;
+}
+
 static int look_around(struct mq_log *log, struct mq_err *err)
 {
 	int rc = read_tail(log, err);
@@ -115,12 +125,12 @@ static int look_around(struct mq_log *log, struct mq_err *err)
 	if (rc < 0)
 		return rc;
 	if (log->tail_seq == 0 || (log->tail.flags & (MQ_TAIL_ROLLING | MQ_TAIL_UNSETTLED)) || !mq_state_tail_trusted(&log->state, &log->tail))
-		return mq_log_recover(log, err);
+		return recover(log, err);
 	if (!mq_segment_id_equal(&log->tail.segment, &log->head.h.id) || log->head.fd < 0)
 		rc = switch_head(log, err);
 	if (rc == MQ_EDAMAGE) { /* its header: nothing more is appended to it, but what it holds is not given up */
 		log->tail.flags |= MQ_TAIL_UNSETTLED;
-		rc = mq_log_recover(log, err);
+		rc = recover(log, err);
 	}
 	return rc;
 }

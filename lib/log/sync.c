@@ -197,6 +197,8 @@ static int fate(struct mq_log *log, const struct mq_tail *t, const struct mq_log
 	for (;;) {
 		int rc = mq_segment_open(&s, log->dir, base, id.b, false, err);
 
+		if (rc == -EACCES)
+			return mq_err_set(err, MQ_EBROKEN, "the outcome is unknown: a new segment says it, and this user may not read that");
 		if (rc < 0)
 			return rc;
 		h = s.h;

@@ -15,6 +15,8 @@ static int open_index(struct mq_segment *s, int dir, bool create, unsigned mode)
 		return 0;
 	mq_segment_name(s->h.base_offset, &s->h.id, "idx", name);
 	s->idx = mq_sys->openat(dir, name, s->writable ? O_RDWR : O_RDONLY, 0);
+	if (s->idx == -EACCES && create) /* putting needs no more */
+		s->idx = mq_sys->openat(dir, name, O_WRONLY, 0);
 	if (s->idx == -ENOENT && create) {
 		s->idx = mq_sys->openat(dir, name, O_RDWR | O_CREAT, mode);
 		if (s->idx >= 0 && (rc = mq_sys->fchmod(s->idx, mode)) < 0) {

@@ -60,6 +60,8 @@ static int64_t have(struct mq_scan *s, uint64_t pos, size_t need, size_t want, u
 	rc = grow(s, want > MQ_SCAN_CHUNK ? want : MQ_SCAN_CHUNK, err);
 	if (rc < 0)
 		return rc;
+	if (s->seg->unreadable && s->len < need)
+		return mq_err_set(err, -EBUSY, "segment %s: what it holds must be looked at, and this user may only write it", s->seg->name);
 	while (s->len < need) {
 		ssize_t n = mq_sys->pread(s->seg->fd, s->buf + s->len, (want > need ? want : need) - s->len, pos + s->len);
 

@@ -82,6 +82,26 @@ int mq_segment_open_blind(struct mq_segment *ret, int dir, const struct mq_segme
 	return 0;
 }
 
+int mq_segment_open_to_append(struct mq_segment *ret, int dir, const struct mq_segment_header *told, struct mq_err *err)
+{
+	struct mq_segment s;
+	int rc = mq_segment_open(ret, dir, told->base_offset, told->id.b, true, err);
+
+	if (rc != -EACCES)
+		return rc;
+	mq_segment_init(&s);
+	mq_segment_name(told->base_offset, &told->id, "seg", s.name);
+	s.fd = mq_sys->openat(dir, s.name, O_WRONLY, 0);
+	if (s.fd < 0)
+		return rc; /* nor write: told already */
+	if (err)
+		*err = (struct mq_err)MQ_ERR_INIT;
+	s.writable = s.unreadable = true;
+	s.h = *told;
+	*ret = s;
+	return 0;
+}
+
 static void temporary_name(const struct mq_segment *s, char ret[MQ_SEGMENT_NAME_MAX + 8])
 {
 	/* ".BASE.ID.tmp": the dot and the suffix keep it from ever being taken for a segment. */

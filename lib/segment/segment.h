@@ -21,7 +21,7 @@
 struct mq_segment {
 	int fd;        /* -1: none */
 	int idx;       /* the index, opened on first use; -1 */
-	bool writable;
+	bool writable, unreadable; /* unreadable: this user may write it alone */
 	bool failed;   /* a write or sync failed: nothing more through this descriptor */
 	uint64_t end;  /* while being born: where the next batch goes */
 	uint64_t end_offset;
@@ -40,6 +40,10 @@ int mq_segment_open(struct mq_segment *ret, int dir, uint64_t base, const uint8_
 /* Open one whose header does not verify, by what others tell of it: its batches may verify all the same. */
 int mq_segment_open_blind(struct mq_segment *ret, int dir, const struct mq_segment_header *told, bool writable,
                           struct mq_err *err);
+
+/* Open the one that state vouches for, to append to it: where this user may write it and not read it, by what is told, blind;
+ * reading it then gives -EBUSY. */
+int mq_segment_open_to_append(struct mq_segment *ret, int dir, const struct mq_segment_header *told, struct mq_err *err);
 
 /* h: all but born_end, which mq_segment_bear fills in.  mode: of the file. */
 int mq_segment_begin(struct mq_segment *ret, int dir, const struct mq_segment_header *h, unsigned mode,
