@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-# mq-test: no-sanitize
+# mq-test: no-sanitize timeout=600
 #
 # One table holds every call that the library makes to the kernel: what the recording filling lists of a run is what
 # strace sees of it, call by call, for every tool (trace_compare.py has the rule).  And a library that calls past the
