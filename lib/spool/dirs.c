@@ -17,6 +17,15 @@ int mq_dir_open(int dir, const char *name, struct mq_err *err)
 	return fd < 0 ? mq_err_sys(err, fd, "cannot open directory %s", name) : fd;
 }
 
+/* Whatever the umask; but the group that comes from the directory above goes on to those below. */
+static int set_dir_mode(int fd, unsigned mode)
+{
+	struct mq_stat st;
+	int rc = mq_sys->stat(fd, &st);
+
+	return rc < 0 ? rc : mq_sys->fchmod(fd, mode | (st.mode & S_ISGID));
+}
+
 int mq_dir_make(int dir, const char *name, unsigned mode, struct mq_err *err)
 {
 	int rc = mq_sys->mkdirat(dir, name, mode), fd;
@@ -26,7 +35,7 @@ int mq_dir_make(int dir, const char *name, unsigned mode, struct mq_err *err)
 		return mq_err_sys(err, rc, "cannot make directory %s", name);
 	fd = mq_dir_open(dir, name, err);
 	if (fd >= 0 && made) {
-		rc = mq_sys->fchmod(fd, mode);
+		rc = set_dir_mode(fd, mode);
 		if (rc < 0) {
 			(void)mq_sys->close(fd);
 			return mq_err_sys(err, rc, "cannot set the mode of directory %s", name);

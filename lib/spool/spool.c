@@ -96,21 +96,26 @@ static int make_path(const char *path, struct mq_err *err)
 	return rc;
 }
 
-static int write_conf(struct mq_spool *s, struct mq_err *err)
+/* An empty directory that somebody has made for a group, setgid and writable by it, becomes a spool of that group. */
+static bool is_shared(const struct mq_stat *root)
+{
+	return (root->mode & S_ISGID) && (root->mode & S_IWGRP);
+}
+
+/* root: as it was found. */
+static int write_conf(struct mq_spool *s, const struct mq_stat *root, struct mq_err *err)
 {
 	struct mq_spool_conf conf;
 	struct mq_buf text = MQ_BUF_INIT;
-	struct mq_stat st;
 	int rc;
 
 	mq_spool_conf_init(&conf);
 	rc = mq_sys->random(conf.id, sizeof conf.id);
-	if (rc == 0)
-		rc = mq_sys->stat(s->root, &st);
 	if (rc < 0)
 		mq_err_sys(err, rc, "cannot make spool.conf");
-	else
-		conf.inode = st.ino; /* of the spool's directory: a copy has another */
+	conf.inode = root->ino; /* of the spool's directory: a copy has another */
+	if (rc == 0 && is_shared(root))
+		rc = mq_spool_conf_set(&conf, "mode", "0660", err);
 	if (rc == 0)
 		rc = mq_spool_conf_print(&conf, &text);
 	if (rc == 0)
@@ -128,17 +133,20 @@ static int write_conf(struct mq_spool *s, struct mq_err *err)
 static int populate(struct mq_spool *s, const char *path, struct mq_err *err)
 {
 	static const char *const dirs[] = {"topics", "groups"};
+	struct mq_stat root;
 	int rc = mq_dir_each(s->root, other_entry, NULL, err);
 
 	if (rc == 1)
 		return mq_err_set(err, MQ_ECONFIG, "%s is not a spool and not empty: name another directory with -S", path);
 	if (rc < 0)
 		return rc;
-	rc = mq_sys->fchmod(s->root, 0750);
+	rc = mq_sys->stat(s->root, &root);
+	if (rc == 0 && !is_shared(&root))
+		rc = mq_sys->fchmod(s->root, 0750);
 	if (rc < 0)
 		return mq_err_sys(err, rc, "cannot set the mode of %s", path);
 	for (size_t i = 0; i < 2; i++) {
-		int fd = mq_dir_make(s->root, dirs[i], 0750, err);
+		int fd = mq_dir_make(s->root, dirs[i], is_shared(&root) ? 0770 : 0750, err);
 
 		if (fd < 0)
 			return fd;
@@ -147,7 +155,7 @@ static int populate(struct mq_spool *s, const char *path, struct mq_err *err)
 	rc = mq_dir_sync(s->root, path, err);
 	if (rc == 0)
 		rc = sync_parents(path, err);
-	return rc < 0 ? rc : write_conf(s, err);
+	return rc < 0 ? rc : write_conf(s, &root, err);
 }
 
 static int read_conf(struct mq_spool *s, struct mq_err *err)
