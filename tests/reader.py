@@ -125,7 +125,9 @@ class Segment:
                 later, promised = pos, witness
                 while promised <= pos and (nb := self.next_batch(later, stop)):
                     promised, later = max(promised, nb['durable']), nb['end']
-                if promised <= pos and not (b and b['end'] <= stop and body is None):
+                if promised <= pos:
+                    if b and b['end'] <= stop and body is None:  # or torn, and its header came first: told, but the log ends
+                        damage(self.name, pos, b['end'], offset, b['next'], 'the body does not verify')
                     return
             nb = self.next_batch(pos + 1, stop)
             to = (nb['pos'], nb['base']) if nb else (stop, end_offset)

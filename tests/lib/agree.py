@@ -184,10 +184,10 @@ class Spool:
         want = list(seen.alive(ttl_us, time.time_ns() // 1000))
         if not same(label, objects, want):
             self.records_differ(label, [told(o) for o in objects], [stored(record) for record in want], {o for o, r in seen.records.items() if ttl_us > 0 or r[3].get('expiry')})
-        # Damage below the log start, and behind the last record, is in nobody's way.
-        met = [d for d in seen.damage if (d[4] is None or d[4] > seen.start) and (d[3] is None or d[3] < seen.end)]
-        if (status == 2) != bool(met) and not (status == 0 and all(d[3] is None for d in met)):
-            self.differ(label, 'damage', met, 'but mq-consume ends with', status, said.strip()[:300])
+        # Damage below the log start, behind the last record, or without records may or may not be in the way.
+        met = [d for d in seen.damage if None not in d[3:5] and d[3] < d[4] > seen.start and d[3] < seen.end]
+        if met and status == 0 or status == 2 and not seen.damage:
+            self.differ(label, 'damage', seen.damage, 'but mq-consume ends with', status, said.strip()[:300])
         elif status not in (0, 2):
             self.differ(label, 'mq-consume ends with', status, said.strip()[:300])
 
