@@ -41,6 +41,7 @@ static const struct cli_tool tool = {
 static const char *const kinds[] = {
 	[MQ_FINDING_DAMAGE] = "damage", [MQ_FINDING_TORN] = "torn", [MQ_FINDING_DEAD] = "dead",
 	[MQ_FINDING_CACHE] = "cache", [MQ_FINDING_CONFIG] = "config", [MQ_FINDING_LOST] = "lost",
+	[MQ_FINDING_NEWER] = "newer",
 };
 
 static void found_json(const struct mq_finding *f)
@@ -88,9 +89,9 @@ static void print_sums(const struct args *a, const struct mq_check_report *r)
 	if (a->json)
 		printf("{\"v\":1,\"kind\":\"sums\",\"topics\":%llu,\"partitions\":%llu,\"segments\":%llu,\"batches\":%llu,"
 		       "\"records\":%llu,\"bytes\":%llu,\"damage\":%llu,\"torn\":%llu,\"dead\":%llu,\"cache\":%llu,\"config\":%llu,"
-		       "\"lost\":%llu,\"mended\":%llu}\n", llu(r->topics), llu(r->partitions), llu(r->segments), llu(r->batches),
+		       "\"lost\":%llu,\"newer\":%llu,\"mended\":%llu}\n", llu(r->topics), llu(r->partitions), llu(r->segments), llu(r->batches),
 		       llu(r->records), llu(r->bytes), llu(r->damage), llu(r->torn), llu(r->dead), llu(r->cache), llu(r->config),
-		       llu(r->lost), llu(r->mended));
+		       llu(r->lost), llu(r->newer), llu(r->mended));
 	else if (a->cli.verbose)
 		printf("%llu topics, %llu partitions, %llu segments, %llu batches, %llu records, %llu bytes verified\n",
 		       llu(r->topics), llu(r->partitions), llu(r->segments), llu(r->batches), llu(r->records), llu(r->bytes));
@@ -131,7 +132,7 @@ static int run(struct args *a)
 	if (status)
 		return cli_fail(cli);
 	print_sums(a, &report);
-	return a->unmended ? MQ_EXIT_DAMAGE : MQ_EXIT_DONE;
+	return a->unmended ? MQ_EXIT_DAMAGE : report.newer ? MQ_EXIT_CONFIG : MQ_EXIT_DONE;
 }
 
 int main(int argc, char **argv)

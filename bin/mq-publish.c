@@ -177,7 +177,8 @@ static int run(struct args *a)
 	fill_request(a);
 	a->req.topic = topic.topic;
 	a->req.partition = cli_given(cli, "partition") ? a->partition : topic.partition;
-	status = cli_open(cli, a->req.dry_run ? 0 : MQ_OPEN_CREATE);
+	/* A spool that is not there has no such partition, and is not made to say so. */
+	status = cli_open(cli, a->req.dry_run || a->req.partition > 0 ? 0 : MQ_OPEN_CREATE);
 	if (!status)
 		status = make_topic(a);
 	if (status)
@@ -186,9 +187,10 @@ static int run(struct args *a)
 		status = cli_fail(cli);
 	if (report.skipped)
 		cli_say(cli, "%llu records were held already and skipped", llu(report.skipped));
-	if (cli->verbose || a->req.dry_run)
-		cli_say(cli, "%llu records, %llu bytes, %llu batches%s", llu(report.records),
-		        llu(report.bytes), llu(report.batches), a->req.dry_run ? " would be stored" : "");
+	if (a->req.dry_run) /* in how many batches nobody knows before */
+		cli_say(cli, "%llu records, %llu bytes would be stored", llu(report.records), llu(report.bytes));
+	else if (cli->verbose)
+		cli_say(cli, "%llu records, %llu bytes, %llu batches", llu(report.records), llu(report.bytes), llu(report.batches));
 	return status;
 }
 

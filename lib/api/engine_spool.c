@@ -265,7 +265,7 @@ int mq_engine_spool_bounds(struct mq_store *s, const char *topic, uint32_t p, st
 }
 
 /* ---- checking: mq.h's structs and spool/check.h's say the same ---- */
-_Static_assert((int)MQ_FINDING_DAMAGE == (int)MQ_CHECK_DAMAGE && (int)MQ_FINDING_LOST == (int)MQ_CHECK_LOST, "one order");
+_Static_assert((int)MQ_FINDING_DAMAGE == (int)MQ_CHECK_DAMAGE && (int)MQ_FINDING_NEWER == (int)MQ_CHECK_NEWER, "one order");
 
 static int pass_finding(void *arg, const struct mq_check_finding *f)
 {
@@ -317,6 +317,7 @@ static int check(struct mq_store *s, const void *check_request, void *check_repo
 	                                .cache = sums.found[MQ_CHECK_CACHE],
 	                                .config = sums.found[MQ_CHECK_CONFIG],
 	                                .lost = sums.found[MQ_CHECK_LOST],
+	                                .newer = sums.found[MQ_CHECK_NEWER],
 	                                .mended = sums.mended};
 	return rc;
 }

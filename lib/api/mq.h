@@ -256,6 +256,7 @@ enum mq_finding_kind {
 	MQ_FINDING_CACHE,    /* index, state, producers: stale or bad; can be made anew */
 	MQ_FINDING_CONFIG,   /* a configuration file or a commit that does not hold */
 	MQ_FINDING_LOST,     /* a control batch or a header says that offsets were lost here */
+	MQ_FINDING_NEWER,    /* of a format that needs a newer mq: nothing is said of what it holds */
 };
 struct mq_finding {
 	enum mq_finding_kind kind;
@@ -277,9 +278,9 @@ struct mq_check_request {
 };
 struct mq_check_report {
 	uint64_t topics, partitions, segments, batches, records, bytes;
-	uint64_t damage, torn, dead, cache, config, lost, mended;
+	uint64_t damage, torn, dead, cache, config, lost, newer, mended;
 };
-/* 0 also when something was found: the report tells; MQ_EXIT_DAMAGE is the tool's to say. */
+/* 0 also when something was found: the report tells; MQ_EXIT_DAMAGE, or MQ_EXIT_CONFIG, is the tool's to say. */
 int mq_check(struct mq *mq, const struct mq_check_request *req, struct mq_check_report *ret);
 
 #ifdef __cplusplus

@@ -8,7 +8,9 @@
 
 #include "base/conf.h"
 #include "base/parse.h"
+#include "format/batch.h"
 #include "format/conf_keys.h"
+#include "format/segment_header.h"
 
 #define AT(member) offsetof(struct mq_topic_conf, member)
 #define MS_MAX (INT64_MAX / 1000000) /* so that nanoseconds fit */
@@ -164,11 +166,25 @@ int mq_topic_conf_parse(struct mq_topic_conf *c, const char *text, size_t len, s
 	return 0;
 }
 
+/* A limit below the smallest segment of one record would only say "full" for ever.  Asked where it is set: a file that has
+ * one is no reason to refuse the topic. */
+static int check_limit(const struct mq_topic_conf *c, struct mq_err *err)
+{
+	const int least = MQ_SEGMENT_HEADER_LEN + MQ_BATCH_HEADER_LEN + 1;
+
+	if (c->max_bytes <= 0 || c->max_bytes >= least)
+		return 0;
+	return mq_err_set(err, MQ_EUSAGE, "max.bytes=%" PRId64 ": the smallest record with what is around it takes %d; -1 for none",
+	                  c->max_bytes, least);
+}
+
 static int set_key(struct mq_topic_conf *c, const char *key, size_t key_len, const char *value, struct mq_err *err)
 {
 	const struct mq_conf_key *k = mq_conf_key_find(KEYS, N_KEYS, key, key_len);
 	if (k) {
 		int rc = mq_conf_key_set(k, c, value, strlen(value), err);
+		if (rc == 0)
+			rc = check_limit(c, err);
 		if (rc == 0)
 			c->set |= 1u << (k - KEYS);
 		return rc;

@@ -27,6 +27,10 @@ static int decide_ack(struct mq_publish *pub)
 		pub->ack = pub->facts.min_ack;
 	if (pub->ack == MQ_ACK_ALL && !pub->facts.replicated)
 		return mq_err_set(pub->err, MQ_EREPLICAS, "%s: --ack all needs replicas, and the topic has none", pub->req->topic);
+	if (pub->req->partition >= pub->facts.partitions && !pub->topic_there)
+		return mq_err_set(pub->err, MQ_ENOTOPIC, "no topic %s, and one made now has %u partition%s, from 0 on (mq-topic create "
+		                  "--partitions makes one with more)", pub->req->topic, pub->facts.partitions,
+		                  pub->facts.partitions == 1 ? "" : "s");
 	if (pub->req->partition >= pub->facts.partitions)
 		return mq_err_set(pub->err, MQ_ENOTOPIC, "%s:%lld: no such partition: there are %u", pub->req->topic,
 		                  (long long)pub->req->partition, pub->facts.partitions);
@@ -144,7 +148,7 @@ static int read_input(struct mq_publish *pub, int fd, const char *name, enum mq_
 	default: rc = mq_publish_lines(pub, &in);
 	}
 	mq_input_release(&in);
-	return rc;
+	return rc == -EISDIR ? mq_err_set(pub->err, MQ_EINPUT, "%s is a directory: nothing in it is published", name) : rc;
 }
 
 static int read_file(struct mq_publish *pub, const char *path)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * JSON as input: an object a line, as mq-consume --json prints them.  Where a record was (v, topic, partition,
+ * JSON as input: an object a line, as mq-consume --json prints them.  Where a record was (topic, partition,
  * offset) is passed over, so that records of one topic go into another; what it carries is taken.
  */
 #include <errno.h>
@@ -124,12 +124,22 @@ static int take_timestamp(struct job *j, const char *name, const json_t *t, int6
 	return 0;
 }
 
+/* Records without a version are as people write them; another one may mean something else by the same names. */
+static int check_version(struct job *j, const json_t *v)
+{
+	if (!v || json_is_null(v) || (json_is_integer(v) && json_integer_value(v) == 1))
+		return 0;
+	return refuse(j, "v", "not 1, the one version that is known here");
+}
+
 static int take_object(struct job *j, const json_t *o)
 {
 	struct mq_rec r = j->pub->common;
-	int rc = take_headers(j, json_object_get(o, "headers"), false);
+	int rc = check_version(j, json_object_get(o, "v"));
 
 	r.payload = NULL;
+	if (rc == 0)
+		rc = take_headers(j, json_object_get(o, "headers"), false);
 	if (rc == 0)
 		rc = take_headers(j, json_object_get(o, "headers_b64"), true);
 	if (rc == 0)

@@ -101,7 +101,7 @@ int mq_check_batch(struct mq_check_partition *part, const struct mq_segment *s, 
 		if (rc == MQ_EDAMAGE)
 			fault = why.text;
 		else if (rc == MQ_ECONFIG)
-			return mq_check_tell(c, MQ_CHECK_CONFIG, part->where, s->name, &at, mq_check_not(c, "it is of a newer mq"), "%s", why.text);
+			return mq_check_tell(c, MQ_CHECK_NEWER, part->where, s->name, &at, mq_check_not(c, "it is of a newer mq"), "%s", why.text);
 		else if (rc < 0)
 			return mq_err_set(c->err, rc, "%s", why.text);
 	}

@@ -161,7 +161,7 @@ static int header_bad(struct mq_check_partition *part, struct mq_check_file *f)
 	mq_check_segment_name(f, "seg", name);
 	part->damaged = true;
 	if (f->header == MQ_ECONFIG)
-		return mq_check_tell(part->c, MQ_CHECK_CONFIG, part->where, name, NULL, mq_check_not(part->c, "it is of a newer mq"),
+		return mq_check_tell(part->c, MQ_CHECK_NEWER, part->where, name, NULL, mq_check_not(part->c, "it is of a newer mq"),
 		                     "its header needs a newer mq");
 	return mq_check_tell(part->c, MQ_CHECK_DAMAGE, part->where, name,
 	                     &(struct mq_check_place){.length = f->size < MQ_SEGMENT_HEADER_LEN ? f->size : MQ_SEGMENT_HEADER_LEN},

@@ -111,7 +111,7 @@ static int bad_place(struct run *r, int rc, const struct mq_batch *b, const char
 	}
 	if (rc == MQ_ECONFIG) {
 		r->part->damaged = true;
-		rc = mq_check_tell(r->part->c, MQ_CHECK_CONFIG, r->part->where, r->s.name, &(struct mq_check_place){r->pos, next - r->pos, 0, 0},
+		rc = mq_check_tell(r->part->c, MQ_CHECK_NEWER, r->part->where, r->s.name, &(struct mq_check_place){r->pos, next - r->pos, 0, 0},
 		                   mq_check_not(r->part->c, "it is of a newer mq"), "%s", why);
 	} else {
 		rc = damage(r, next, to == UINT64_MAX ? 0 : to, known ? "the body of a batch does not verify" : "no batch verifies here");

@@ -78,7 +78,7 @@ static int state_unreadable(struct mq_check_partition *part, int rc, const char 
 		return 0;
 	}
 	if (rc == MQ_ECONFIG)
-		return mq_check_tell(part->c, MQ_CHECK_CONFIG, part->where, "state", NULL, mq_check_not(part->c, "it is of a newer mq"),
+		return mq_check_tell(part->c, MQ_CHECK_NEWER, part->where, "state", NULL, mq_check_not(part->c, "it is of a newer mq"),
 		                     "%s", why);
 	return mq_err_set(part->c->err, rc, "%s: %s", part->where, why);
 }

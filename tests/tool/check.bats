@@ -290,3 +290,29 @@ reboot() {
 	spool=$spool.copy
 	says '^cache .* - spool.conf: this is a copy: '
 }
+
+@test "a segment of a newer format is told as such, with 78, and damage beside it with 2" {
+	export MQ_SPOOL=$BATS_TEST_TMPDIR/other PATH=$MQ_BUILD/bin:$PATH
+	seq 3 | mq-publish T
+	segment=$(echo "$MQ_SPOOL"/topics/T/0/*.seg)
+	python3 - "$segment" << 'END'
+import struct, sys
+with open(sys.argv[1], 'r+b') as f:
+    head = bytearray(f.read(512))
+    struct.pack_into('<H', head, 12, 2)
+    crc = 0xffffffff
+    for byte in head[12:]:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    struct.pack_into('<I', head, 8, crc ^ 0xffffffff)
+    f.seek(0)
+    f.write(head)
+END
+	run -78 mq-check
+	[[ $output = *newer* ]]
+	run -78 mq-check --json
+	[[ $output = *'"newer":1'* ]]
+	rm "$MQ_SPOOL/topics/T/0/start"
+	run -2 mq-check
+}

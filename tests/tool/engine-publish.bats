@@ -212,6 +212,58 @@ named_held() {
 }
 @test "a producer's name belongs to one process at a time" { each named_held; }
 
+json_versions() {
+	echo '{"v":1,"payload":"one"}' | mq-publish -J T
+	for v in 2 0 '"1"' 1.5; do
+		echo "{\"v\":$v,\"payload\":\"x\"}" | fails 65 mq-publish -J T
+		has "$said" 'line 1: v'
+	done
+	is "$(mq-consume T)" one
+}
+@test "JSON of another version is refused" { each json_versions; }
+
+a_directory() {
+	mkdir dir
+	fails 65 mq-publish T dir
+	has "$said" 'dir is a directory'
+	fails 65 mq-publish -l T dir
+	fails 65 mq-publish T < dir
+	fails 66 mq-consume T
+}
+@test "a directory is no input" { each a_directory; }
+
+dry_runs() {
+	mq-publish -m x T
+	is "$(seq 2 | mq-publish --dry-run T 2>&1)" 'mq-publish: 2 records, 2 bytes would be stored'
+	is "$(mq-consume T)" x
+}
+@test "a dry run says how much would be stored" { each dry_runs; }
+
+partitions_of_none() {
+	fails 66 mq-publish -m x nosuch:5
+	if [ "$engine" = spool ]; then [ ! -e "$MQ_SPOOL" ]; fi
+	mq-publish -m x T
+	fails 66 mq-publish -m x nosuch:5
+	has "$said" 'no topic nosuch'
+	fails 66 mq-consume nosuch
+	mq-publish -m x nosuch:0
+	fails 66 mq-publish -m x nosuch:5
+	has "$said" 'there are 1'
+}
+@test "a partition of a topic that is not there makes nothing" { each partitions_of_none; }
+
+small_limits() {
+	for bytes in 1 640; do
+		fails 64 mq-topic create T max.bytes=$bytes
+		has "$said" "max.bytes=$bytes"
+	done
+	mq-topic create T max.bytes=641
+	fails 64 mq-topic set T max.bytes=1
+	mq-publish -m '' T
+	mq-topic set T max.bytes=-1
+}
+@test "a limit that no record fits is refused when it is set" { each small_limits; }
+
 full() {
 	mq-topic create T max.messages=3 when.full=fail
 	seq 3 | mq-publish T
