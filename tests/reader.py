@@ -172,7 +172,16 @@ def read(path):
 def conf(path):
     """key=value lines; of keys that come twice the last."""
     lines = [line for line in read(path).decode(errors='surrogateescape').split('\n') if line and line[0] != '#']
-    return dict(line.split('=', 1) for line in lines if '=' in line)
+    if not all('=' in line for line in lines):
+        raise Refused(f'{path}: a line that is neither a comment nor key=value')
+    return dict(line.split('=', 1) for line in lines)
+
+
+def spool_conf(spool):
+    found = conf(spool + '/spool.conf')
+    if found.get('format') != '1':
+        raise Refused('spool.conf: newer format')
+    return found
 
 
 def statx(path):

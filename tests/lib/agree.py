@@ -127,6 +127,13 @@ class Spool:
 
     def compare(self):
         self.count['spools'] = 1
+        try:
+            reader.spool_conf(self.path)
+        except reader.Refused as error:
+            for argv in ('mq-topic', 'list'), ('mq-group', 'list'):
+                if tool(self.path, *argv)[0] == 0:
+                    self.differ(argv[0], 'reads what the second reader refuses:', error)
+            return
         damage = set()
         for topic in self.names('topics'):
             self.topic(topic, damage)
@@ -137,7 +144,10 @@ class Spool:
         self.count['damaged'] = bool(damage)
 
     def topic(self, topic, damage):
-        conf = reader.conf('%s/topics/%s/topic.conf' % (self.path, topic))
+        try:
+            conf = reader.conf('%s/topics/%s/topic.conf' % (self.path, topic))
+        except reader.Refused:
+            conf = {}
         numbers = [int(n) for n in self.names('topics/' + topic) if n.isdigit()]
         broken = not conf.get('partitions', '').isdigit() or sorted(numbers) != list(range(int(conf['partitions'])))
         before = {} if broken else {n: Seen(self.path, topic, n) for n in numbers}
