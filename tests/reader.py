@@ -59,6 +59,12 @@ def crc32c(*pieces):
     return c ^ 0xFFFFFFFF
 
 
+def topic_conf(spool, topic):
+    if os.path.exists(f'{spool}/topics/{topic}/deleting'):
+        raise Refused(f'{topic} was deleted')
+    return conf(f'{spool}/topics/{topic}/topic.conf')
+
+
 class Segment:
     """told: (id, base, election, incarnation), where another file says so and the header does not verify."""
 
@@ -241,7 +247,7 @@ class Partition:
 
     def __init__(self, spool, topic, number):
         self.directory, self.damage, self.number = f'{spool}/topics/{topic}/{number}', [], int(number)
-        self.topic = bytes.fromhex(conf(f'{spool}/topics/{topic}/topic.conf').get('id', ''))
+        self.topic = bytes.fromhex(topic_conf(spool, topic).get('id', ''))
         if not os.path.isdir(self.directory):
             raise Refused(f'{topic}/{number}: no such directory')
         start = two_slots(read(self.directory + '/start'), (0, 1), f'{topic}/{number}/start')
@@ -395,7 +401,7 @@ def headers(blob):
 def places(spool, group, topic):
     """{partition: (committed, lost to damage, acknowledged above)} of a group, as far as places were ever written."""
     here, found = f'{spool}/groups/{group}/topics/{topic}', {}
-    data, conf_ = read(here + '/offsets'), conf(f'{spool}/topics/{topic}/topic.conf')
+    data, conf_ = read(here + '/offsets'), topic_conf(spool, topic)
     for p in range(int(conf_['partitions'])):
         best = two_slots(data, (2 * p, 2 * p + 1), f'{group}/{topic}/{p}') if len(data) > p * 8192 else None
         if not best or best[1][16:32].hex() != conf_['id']:

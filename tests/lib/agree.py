@@ -145,7 +145,7 @@ class Spool:
 
     def topic(self, topic, damage):
         try:
-            conf = reader.conf('%s/topics/%s/topic.conf' % (self.path, topic))
+            conf = reader.topic_conf(self.path, topic)
         except reader.Refused:
             conf = {}
         numbers = [int(n) for n in self.names('topics/' + topic) if n.isdigit()]
