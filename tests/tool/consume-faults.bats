@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
+# mq-test: no-sanitize
 # Readers when something fails.
 load consume_faults
 

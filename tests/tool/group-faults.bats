@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
+# mq-test: no-sanitize
 # Members of groups when something fails: told and ended, never silent, never beyond what was done.
 load consume_faults
 

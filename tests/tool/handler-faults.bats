@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
+# mq-test: no-sanitize
 # Handlers when something beside them fails: the place never passes a record whose handler has not ended well.
 load consume_faults
 
