@@ -6,7 +6,7 @@ waiting for it is on the disk only when it has been written again and synced: th
 
 
 class Disk:
-    """images: {file's identity: bytes known to be on the disk}; names: {identity: the name it was opened under}."""
+    """images: {file's identity: bytes known to be on the disk}; names: {identity: the name it has}."""
 
     def __init__(self, entries):
         self.images, self.names = {}, {}
@@ -24,6 +24,8 @@ class Disk:
             # Without a position it goes behind what was written so.
             at = int(e.args['at']) if 'at' in e.args else sum(len(data) for _, data in waiting)
             waiting.append((at, e.data[:e.result]))
+        elif e.call == 'renameat' and e.result == 0 and file in self.names:
+            self.names[file] = e.args['to']
         elif e.call in ('fdatasync-begin', 'fsync-begin'):
             self.begun[file] = len(self.waiting.get(file, []))
         elif e.call in ('fdatasync', 'fsync') and e.result == 0 and file in self.waiting:
@@ -35,5 +37,5 @@ class Disk:
                 image[at:at + len(data)] = data
 
     def of(self, suffix):
-        """What is known of the files opened under such a name."""
+        """What is known of the files of such a name."""
         return [bytes(image) for file, image in self.images.items() if self.names[file].endswith(suffix)]
