@@ -86,7 +86,7 @@ int mq_job_start(struct mq_consume *c, struct mq_job *j, struct mq_feed *f, char
 int mq_job_begin(struct mq_consume *c, struct mq_job *j, struct mq_task *t);
 /* Feed its stdin, reap it.  1: something happened. */
 int mq_job_work(struct mq_consume *c, struct mq_job *j);
-/* If it has ended: 1 and its status; its locks are given up.  0: it lives. */
+/* If it has ended: 1 and its status; mq_job_close is the caller's, when nothing more is read from it.  0: it lives. */
 int mq_job_reap(struct mq_consume *c, struct mq_job *j, int *ret_status);
 /* End it when its time is over, or the consumer's. */
 void mq_job_hurry(struct mq_consume *c, struct mq_job *j);

@@ -152,8 +152,8 @@ static int answer(struct mq_consume *c, struct mq_job *j, const char *line, size
 	return mq_result_of_status(c, t, status);
 }
 
-/* All answers that are there.  1: some; *ret_end: there will be no more. */
-static int read_answers(struct mq_consume *c, struct mq_job *j, bool *ret_end)
+/* All answers that are there.  1: some. */
+static int read_answers(struct mq_consume *c, struct mq_job *j, bool alive)
 {
 	const char *line;
 	size_t len;
@@ -172,9 +172,8 @@ static int read_answers(struct mq_consume *c, struct mq_job *j, bool *ret_end)
 	}
 	if (rc == MQ_EINPUT && !c->err->code)
 		mq_err_set(c->err, rc = MQ_EAGAIN, "the handler's answer has no end");
-	if (rc < 0)
+	if (rc < 0 && alive)
 		mq_job_cut(j);
-	*ret_end = rc == 0;
 	return rc < 0 ? rc : some;
 }
 
@@ -217,11 +216,10 @@ static int fail_rest(struct mq_consume *c, struct mq_job *j, int status)
 int mq_coproc_work(struct mq_consume *c, struct mq_job *j)
 {
 	struct mq_handlers *h = c->handlers;
-	bool end = false;
 	int status, rc = j->cut ? 0 : write_pending(c, j), some = rc;
 
 	if (rc >= 0 && !j->cut)
-		rc = read_answers(c, j, &end);
+		rc = read_answers(c, j, true);
 	if (rc < 0)
 		return rc;
 	some |= rc;
@@ -238,6 +236,9 @@ int mq_coproc_work(struct mq_consume *c, struct mq_job *j)
 		mq_job_hurry(c, j);
 		return some;
 	}
+	/* What it answered between the last look and its end counts. */
+	int read = j->cut ? 0 : read_answers(c, j, false);
+	mq_job_close(j);
 	rc = fail_rest(c, j, status);
-	return rc < 0 ? rc : 1;
+	return read < 0 ? read : rc < 0 ? rc : 1;
 }

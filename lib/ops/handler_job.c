@@ -154,7 +154,6 @@ int mq_job_reap(struct mq_consume *c, struct mq_job *j, int *ret_status)
 		mq_err_sys(c->err, rc, "cannot wait for the handler");
 		*ret_status = SIGKILL;
 	}
-	mq_job_close(j);
 	return 1;
 }
 
@@ -173,6 +172,7 @@ int mq_job_work(struct mq_consume *c, struct mq_job *j)
 		mq_job_hurry(c, j);
 		return rc;
 	}
+	mq_job_close(j);
 	j->task = NULL;
 	rc = mq_result_of_wait(c, j, t, status);
 	return rc < 0 ? rc : 1;
