@@ -85,11 +85,15 @@ static int real_futex_wake(uint32_t *word, int max, uint32_t classes)
 }
 
 /* The kernel does the addition: a store of our own to a page that cannot be written (a file system that shut itself
- * down) would be SIGBUS, and this is -EFAULT.  It wakes who waits at the next word: nobody. */
+ * down) would be SIGBUS, and this is -EFAULT.  It wakes who waits at the next word: nobody.  It also wakes one of this
+ * word's waiters, of whatever class and although none is asked for, where the comparison holds: so it is with a value that
+ * a count from 0 meets once in 2^32, and that one waiter looks again. */
 static int real_futex_add(uint32_t *word)
 {
-	return real_int((int)syscall(SYS_futex, word + 1, FUTEX_WAKE_OP, 1, NULL, word,
-	                             FUTEX_OP(FUTEX_OP_ADD, 1, FUTEX_OP_CMP_EQ, 0)));
+	int r = real_int((int)syscall(SYS_futex, word + 1, FUTEX_WAKE_OP, 1, NULL, word,
+	                              FUTEX_OP(FUTEX_OP_ADD, 1, FUTEX_OP_CMP_EQ, 0xfff))); /* -1, in twelve bits */
+
+	return r < 0 ? r : 0;
 }
 
 /* --- time and chance ------------------------------------------------------------------------ */

@@ -105,7 +105,7 @@ struct mq_sys {
 	 * -EAGAIN: the word is not what was seen; -ETIMEDOUT, -EINTR; -EFAULT: its page cannot be had. */
 	int (*futex_wait)(uint32_t *word, uint32_t seen, uint32_t classes, int64_t timeout_ns);
 	int (*futex_wake)(uint32_t *word, int max, uint32_t classes); /* how many woke */
-	int (*futex_add)(uint32_t *word);                             /* 1; may wake a waiter.  word[1] is in the same page, nobody waits there */
+	int (*futex_add)(uint32_t *word);                             /* adds 1; word[1] is in the same page, nobody waits there */
 
 	/* time and chance */
 	int64_t (*clock_ns)(enum mq_clock which);

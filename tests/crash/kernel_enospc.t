@@ -111,13 +111,18 @@ class Impatient:
 
     def __init__(self, name, topic):
         self.name, self.topic, self.tried, self.full = name, topic, 0, 0
-        self.ends, self.fault, self.held = threading.Event(), None, {}
+        self.ends, self.may, self.idle, self.fault, self.held = *(threading.Event() for _ in range(3)), None, {}
+        self.may.set()
         self.thread = threading.Thread(target=self.work, daemon=True)
         self.thread.start()
 
     def work(self):
         try:
             while not self.ends.is_set():
+                if not self.may.is_set():
+                    self.idle.set()
+                    self.may.wait()
+                    self.idle.clear()
                 self.once()
                 self.ends.wait(0.02 if self.full else 0.002)
         except Exception as error:  # told by end()
@@ -136,8 +141,17 @@ class Impatient:
         self.full += done.returncode == 75
         self.tried += len(lines)
 
+    def rest(self):
+        self.may.clear()
+        while not self.idle.wait(0.1):
+            assert self.thread.is_alive(), self.fault
+
+    def go(self):
+        self.may.set()
+
     def end(self):
         self.ends.set()
+        self.may.set()
         self.thread.join(SECONDS)
         if self.fault:
             raise self.fault
@@ -260,6 +274,25 @@ def give_room(fs, how):
         mq('mq-topic', 'delete', '--force', 'old')
 
 
+def go_on(load, how):
+    """Those that waited, then those that did not.  One after the other: either may take all the room before the other looks,
+    and of several that wait the first may."""
+    for publisher in load.impatient:
+        publisher.rest()
+    before = load.confirmed()
+    give_room(load.fs, how)
+    until(how + ', and those that waited go on', lambda: any(now > was for now, was in zip(load.confirmed(), before)))
+    for publisher in load.waiting:
+        publisher.process.send_signal(signal.SIGSTOP)
+    before = [len(p.held) for p in load.impatient]
+    os.truncate(load.fs.at + '/ballast', os.stat(load.fs.at + '/ballast').st_size - (1 << 20))
+    for publisher in load.impatient:
+        publisher.go()
+    until(how + ', and those that do not wait store again', lambda: any(len(p.held) > was for p, was in zip(load.impatient, before)))
+    for publisher in load.waiting:
+        publisher.process.send_signal(signal.SIGCONT)
+
+
 def fill_and_go_on(kind):
     fs, killed = small(kind), []
     try:
@@ -267,13 +300,8 @@ def fill_and_go_on(kind):
         for how in 'a file is deleted', 'a topic is deleted':
             load.wait_until_full()
             left += while_it_is_full(load, killed)
-            before, before_quick = load.confirmed(), [len(p.held) for p in load.impatient]
             load.waiting.append(Waiting('f' + str(len(killed)), 9000, '-k', 'f', 'orders'))
-            give_room(fs, how)
-            # Not each of them: the first may take all of it.
-            until(how + ', and those that waited go on', lambda: any(now > was for now, was in zip(load.confirmed(), before)))
-            until(how + ', and those that do not wait store again',
-                  lambda: any(len(p.held) > was for p, was in zip(load.impatient, before_quick)))
+            go_on(load, how)
         load.wait_until_full()
         for publisher in load.impatient:
             publisher.end()
@@ -302,6 +330,7 @@ def fill_and_go_on(kind):
             process.wait()
         for publisher in load.impatient:
             publisher.ends.set()
+            publisher.may.set()
             publisher.thread.join(SECONDS)
         fs.close()
 

@@ -11,9 +11,11 @@
 #include <errno.h>
 #include <limits.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -215,6 +217,21 @@ static void a_write_lock_needs_a_descriptor_that_may_write(void **state)
 
 /* --- shared words --------------------------------------------------------------------------- */
 
+static bool sleeps_on_a_futex(pid_t pid)
+{
+	char path[64];
+	long call = -1;
+	FILE *f;
+
+	snprintf(path, sizeof path, "/proc/%d/syscall", (int)pid);
+	f = fopen(path, "re");
+	assert_non_null(f);
+	if (fscanf(f, "%ld", &call) != 1) /* "running" */
+		call = -1;
+	fclose(f);
+	return call == SYS_futex;
+}
+
 static void a_futex_wakes_a_waiter_in_another_process(void **state)
 {
 	(void)state;
@@ -234,7 +251,9 @@ static void a_futex_wakes_a_waiter_in_another_process(void **state)
 			r = mq_sys->futex_wait(mine, seen, 2, INT64_C(20000000000));
 		_exit(seen >= last ? 0 : 1);
 	}
-	do { /* until somebody slept */
+	while (!sleeps_on_a_futex(pid))
+		sched_yield();
+	do { /* the first addition finds the word 0, and the child asleep */
 		assert_int_equal(mq_sys->futex_add(word), 0);
 		assert_int_equal(mq_sys->futex_wake(word, 1, 1), 0); /* of another class */
 	} while (mq_sys->futex_wake(word, 1, 3) == 0);
