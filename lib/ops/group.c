@@ -1,33 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Groups: listing, showing, moving, deleting.  Committing from outside is group_commit.c. */
-#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
 #include "base/name.h"
 #include "ops/ops.h"
 
-struct names { /* each ended by a NUL */
-	struct mq_buf buf;
-	struct mq_err *err;
-};
-
-static int keep_name(void *arg, const char *name)
-{
-	struct names *names = arg;
-	int rc = mq_buf_add(&names->buf, name, strlen(name) + 1);
-	return rc < 0 ? mq_err_set(names->err, rc, "out of memory") : 0;
-}
-
 int mq_group_list(struct mq *mq, int (*fn)(void *arg, const char *group), void *arg)
 {
-	struct names groups = {MQ_BUF_INIT, &mq->err};
+	struct mq_ops_names groups = {MQ_BUF_INIT, &mq->err};
 	int rc = mq_ops_begin(mq);
 
 	if (rc == 0)
-		rc = mq->store->engine->group_list(mq->store, keep_name, &groups, &mq->err);
+		rc = mq->store->engine->group_list(mq->store, mq_ops_keep_name, &groups, &mq->err);
 	if (rc == 0)
-		rc = mq_ops_sort_names(&groups.buf, &mq->err);
+		rc = mq_ops_sort_names(&groups);
 	for (size_t at = 0; at < groups.buf.len && rc == 0; at += strlen(groups.buf.p + at) + 1)
 		rc = fn(arg, groups.buf.p + at);
 	mq_buf_release(&groups.buf);
@@ -122,7 +109,7 @@ static int show_topic(struct show *s, const char *topic, bool asked)
 int mq_group_show(struct mq *mq, const char *group, const char *topic, int (*fn)(void *arg, const struct mq_group_info *g),
                   void *arg)
 {
-	struct names topics = {MQ_BUF_INIT, &mq->err};
+	struct mq_ops_names topics = {MQ_BUF_INIT, &mq->err};
 	struct show s = {.mq = mq, .group = group, .fn = fn, .arg = arg};
 	int rc = mq_ops_begin(mq);
 
@@ -131,9 +118,9 @@ int mq_group_show(struct mq *mq, const char *group, const char *topic, int (*fn)
 	if (rc == 0 && topic)
 		rc = show_topic(&s, topic, true);
 	else if (rc == 0)
-		rc = mq->store->engine->group_topics(mq->store, group, keep_name, &topics, &mq->err);
+		rc = mq->store->engine->group_topics(mq->store, group, mq_ops_keep_name, &topics, &mq->err);
 	if (rc == 0)
-		rc = mq_ops_sort_names(&topics.buf, &mq->err);
+		rc = mq_ops_sort_names(&topics);
 	for (size_t at = 0; at < topics.buf.len && rc == 0; at += strlen(topics.buf.p + at) + 1)
 		rc = show_topic(&s, topics.buf.p + at, false);
 	mq_buf_release(&topics.buf);

@@ -93,36 +93,44 @@ int mq_ops_place(struct mq *mq, const char *topic, uint32_t p, const char *text,
 	return rc;
 }
 
+int mq_ops_keep_name(void *arg, const char *name)
+{
+	struct mq_ops_names *names = arg;
+	int rc = mq_buf_add(&names->buf, name, strlen(name) + 1);
+	return rc < 0 ? mq_err_set(names->err, rc, "out of memory") : 0;
+}
+
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-int mq_ops_sort_names(struct mq_buf *names, struct mq_err *err)
+int mq_ops_sort_names(struct mq_ops_names *names)
 {
+	const struct mq_buf *in = &names->buf;
 	struct mq_buf sorted = MQ_BUF_INIT;
 	const char **list;
 	size_t n = 0;
 	int rc = 0;
 
-	for (size_t at = 0; at < names->len; at++)
-		n += names->p[at] == 0;
+	for (size_t at = 0; at < in->len; at++)
+		n += in->p[at] == 0;
 	list = malloc((n + 1) * sizeof *list);
 	if (!list)
-		return mq_err_set(err, -ENOMEM, "out of memory");
+		return mq_err_set(names->err, -ENOMEM, "out of memory");
 	n = 0;
-	for (size_t at = 0; at < names->len; at += strlen(names->p + at) + 1)
-		list[n++] = names->p + at;
+	for (size_t at = 0; at < in->len; at += strlen(in->p + at) + 1)
+		list[n++] = in->p + at;
 	qsort(list, n, sizeof *list, by_name);
 	for (size_t i = 0; i < n && rc == 0; i++)
 		rc = mq_buf_add(&sorted, list[i], strlen(list[i]) + 1);
 	free(list);
 	if (rc < 0) {
 		mq_buf_release(&sorted);
-		return mq_err_set(err, rc, "out of memory");
+		return mq_err_set(names->err, rc, "out of memory");
 	}
-	mq_buf_release(names);
-	*names = sorted;
+	mq_buf_release(&names->buf);
+	names->buf = sorted;
 	return 0;
 }
 

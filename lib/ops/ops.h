@@ -5,6 +5,7 @@
 
 #include "api/engine.h"
 #include "api/mq.h"
+#include "base/buf.h"
 #include "base/range.h"
 
 /* Forget the last reason; MQ_EUSAGE when no spool is open. */
@@ -26,8 +27,13 @@ int mq_ops_settle_point(struct mq *mq, struct mq_point *point);
 int mq_ops_place(struct mq *mq, const char *topic, uint32_t p, const char *text, const uint64_t *stored, uint64_t *ret,
                  struct mq_bounds *ret_bounds);
 
-/* Names, each ended by a NUL, in the order of their bytes. */
-int mq_ops_sort_names(struct mq_buf *names, struct mq_err *err);
+/* A list of names, each ended by a NUL: what an engine calls back with, kept, and then in the order of their bytes. */
+struct mq_ops_names {
+	struct mq_buf buf;  /* the caller releases it */
+	struct mq_err *err; /* borrowed */
+};
+int mq_ops_keep_name(void *names, const char *name);
+int mq_ops_sort_names(struct mq_ops_names *names);
 
 /* The output could not be written: 74 whatever the reason, since trying again later helps no one. */
 int mq_ops_output_failed(struct mq_err *err, int code);

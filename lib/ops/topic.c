@@ -149,26 +149,14 @@ int mq_topic_show(struct mq *mq, const char *topic, struct mq_topic_info *ret)
 	return 0;
 }
 
-struct names { /* each ended by a NUL */
-	struct mq_buf buf;
-	struct mq_err *err;
-};
-
-static int keep_name(void *arg, const char *name)
-{
-	struct names *names = arg;
-	int rc = mq_buf_add(&names->buf, name, strlen(name) + 1);
-	return rc < 0 ? mq_err_set(names->err, rc, "out of memory") : 0;
-}
-
 int mq_topic_list(struct mq *mq, int (*fn)(void *arg, const char *topic), void *arg)
 {
-	struct names names = {MQ_BUF_INIT, &mq->err};
+	struct mq_ops_names names = {MQ_BUF_INIT, &mq->err};
 	int rc = mq_ops_begin(mq);
 	if (rc == 0)
-		rc = mq->store->engine->topic_list(mq->store, keep_name, &names, &mq->err);
+		rc = mq->store->engine->topic_list(mq->store, mq_ops_keep_name, &names, &mq->err);
 	if (rc == 0)
-		rc = mq_ops_sort_names(&names.buf, &mq->err);
+		rc = mq_ops_sort_names(&names);
 	for (size_t at = 0; at < names.buf.len && rc == 0; at += strlen(names.buf.p + at) + 1)
 		rc = fn(arg, names.buf.p + at);
 	mq_buf_release(&names.buf);
