@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "format/conf_keys.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -149,6 +150,27 @@ enum { SEAL_LEN = 4 + 8 + 1 };
 static void seal_of(const char *text, size_t len, char ret[SEAL_LEN + 1])
 {
 	snprintf(ret, SEAL_LEN + 1, "sum=%08" PRIx32 "\n", mq_crc32c(0, text, len));
+}
+
+int mq_conf_each(const char *text, size_t len, struct mq_buf *comments,
+                 int (*fn)(void *arg, const struct mq_conf_item *item, struct mq_err *err), void *arg, struct mq_err *err)
+{
+	struct mq_conf_scan s = MQ_CONF_SCAN(len ? text : "", len);
+	struct mq_conf_item item;
+	int more = 0, rc = mq_conf_comments(s.at, len, comments);
+
+	while (rc == 0 && (more = mq_conf_next(&s, &item, err)) > 0) {
+		rc = fn(arg, &item, err);
+		if (rc == MQ_EUSAGE) {
+			mq_err_prefix(err, "line %u", item.line_no);
+			if (err)
+				err->code = MQ_ECONFIG;
+			rc = MQ_ECONFIG;
+		}
+	}
+	if (rc == -ENOMEM)
+		mq_err_set(err, rc, "no memory for a configuration");
+	return rc < 0 ? rc : more;
 }
 
 int mq_conf_seal(struct mq_buf *out, size_t from)

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/conf.h"
 #include "base/err.h"
 
 enum mq_conf_type {
@@ -44,6 +45,11 @@ int mq_conf_key_print(const struct mq_conf_key *k, const void *conf, struct mq_b
 
 /* The key of that name among n; NULL. */
 const struct mq_conf_key *mq_conf_key_find(const struct mq_conf_key *keys, size_t n, const char *name, size_t len);
+
+/* fn for each item of a file's text; its comments are added to `comments`.  A value that fn refuses with MQ_EUSAGE is
+ * MQ_ECONFIG here, with the line: in a file it is the file that is wrong. */
+int mq_conf_each(const char *text, size_t len, struct mq_buf *comments,
+                 int (*fn)(void *arg, const struct mq_conf_item *item, struct mq_err *err), void *arg, struct mq_err *err);
 
 /*
  * The last line of a file that mq wrote: "sum=" and the CRC32C of all text before it, 8 hexadecimal digits.  Readers pass over

@@ -71,6 +71,7 @@ static int set_known(struct mq_spool_conf *c, const char *key, size_t key_len, c
 }
 
 struct seen {
+	struct mq_spool_conf *c;
 	bool format, id;
 };
 
@@ -86,8 +87,11 @@ static int parse_format(const struct mq_conf_item *item, struct mq_err *err)
 	return 0;
 }
 
-static int parse_item(struct mq_spool_conf *c, const struct mq_conf_item *item, struct seen *seen, struct mq_err *err)
+static int parse_item(void *arg, const struct mq_conf_item *item, struct mq_err *err)
 {
+	struct seen *seen = arg;
+	struct mq_spool_conf *c = seen->c;
+
 	if (mq_conf_key_is(item, "format")) {
 		seen->format = true;
 		return parse_format(item, err);
@@ -115,25 +119,9 @@ static int parse_item(struct mq_spool_conf *c, const struct mq_conf_item *item, 
 
 int mq_spool_conf_parse(struct mq_spool_conf *c, const char *text, size_t len, struct mq_err *err)
 {
-	struct mq_conf_scan s = MQ_CONF_SCAN(len ? text : "", len);
-	struct mq_conf_item item;
-	struct seen seen = {false, false};
-	int rc = mq_conf_comments(s.at, len, &c->kept);
-	if (rc < 0)
-		return mq_err_set(err, rc, "no memory for a configuration");
-	while ((rc = mq_conf_next(&s, &item, err)) > 0) {
-		rc = parse_item(c, &item, &seen, err);
-		if (rc == MQ_EUSAGE) { /* in a file it is the file that is wrong */
-			mq_err_prefix(err, "line %u", item.line_no);
-			if (err)
-				err->code = MQ_ECONFIG;
-			rc = MQ_ECONFIG;
-		}
-		if (rc == -ENOMEM)
-			mq_err_set(err, rc, "no memory for a configuration");
-		if (rc < 0)
-			return rc;
-	}
+	struct seen seen = {c, false, false};
+	int rc = mq_conf_each(text, len, &c->kept, parse_item, &seen, err);
+
 	if (rc < 0)
 		return rc;
 	if (!seen.format || !seen.id)

@@ -97,15 +97,19 @@ static int parse_generations(struct mq_topic_conf *c, const char *text, size_t l
 	return mq_err_set(err, MQ_EUSAGE, "generations: must be NUMBER:PARTITIONS,... with both rising");
 }
 
-/* What a parse saw beside the table's keys. */
+/* What is parsed into, and what was seen beside the table's keys. */
 struct seen {
+	struct mq_topic_conf *c;
 	bool id;
 	uint64_t partitions; /* 0: not there */
 };
 
-static int parse_item(struct mq_topic_conf *c, const struct mq_conf_item *item, struct seen *seen, struct mq_err *err)
+static int parse_item(void *arg, const struct mq_conf_item *item, struct mq_err *err)
 {
+	struct seen *seen = arg;
+	struct mq_topic_conf *c = seen->c;
 	const struct mq_conf_key *k = mq_conf_key_find(KEYS, N_KEYS, item->key, item->key_len);
+
 	if (k) {
 		c->set |= 1u << (k - KEYS);
 		return mq_conf_key_set(k, c, item->value, item->value_len, err);
@@ -133,25 +137,9 @@ static int parse_item(struct mq_topic_conf *c, const struct mq_conf_item *item, 
 
 int mq_topic_conf_parse(struct mq_topic_conf *c, const char *text, size_t len, struct mq_err *err)
 {
-	struct mq_conf_scan s = MQ_CONF_SCAN(len ? text : "", len);
-	struct mq_conf_item item;
-	struct seen seen = {false, 0};
-	int rc = mq_conf_comments(s.at, len, &c->kept);
-	if (rc < 0)
-		return mq_err_set(err, rc, "no memory for a configuration");
-	while ((rc = mq_conf_next(&s, &item, err)) > 0) {
-		rc = parse_item(c, &item, &seen, err);
-		if (rc == MQ_EUSAGE) { /* in a file it is the file that is wrong */
-			mq_err_prefix(err, "line %u", item.line_no);
-			if (err)
-				err->code = MQ_ECONFIG;
-			rc = MQ_ECONFIG;
-		}
-		if (rc == -ENOMEM)
-			mq_err_set(err, rc, "no memory for a configuration");
-		if (rc < 0)
-			return rc;
-	}
+	struct seen seen = {c, false, 0};
+	int rc = mq_conf_each(text, len, &c->kept, parse_item, &seen, err);
+
 	if (rc < 0)
 		return rc;
 	if (!seen.id)

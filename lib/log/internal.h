@@ -9,7 +9,9 @@
  * still the one in the directory, the tail holds, the head is open.  Recovers when it must. */
 int mq_log_enter(struct mq_log *log, struct mq_err *err);
 void mq_log_leave(struct mq_log *log);
-/* The same, but nothing is asked of what the log holds: only state and its tail are looked at (tail_seq 0: there is none). */
+/* From now on this is the head, with what it was born with durable; takes what *s owns.  Under the append lock. */
+void mq_log_set_head(struct mq_log *log, const struct mq_segment *s);
+/* mq_log_enter, but nothing is asked of what the log holds: only state and its tail are looked at (tail_seq 0: there is none). */
 int mq_log_enter_as_it_is(struct mq_log *log, struct mq_err *err);
 
 /* sync.c: sync all that is published, under the append lock (a roll's), noting it.  Failure leaves "started". */

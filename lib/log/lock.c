@@ -76,6 +76,15 @@ static int ensure_state(struct mq_log *log, struct mq_err *err)
 	return rc;
 }
 
+void mq_log_set_head(struct mq_log *log, const struct mq_segment *s)
+{
+	pthread_mutex_lock(&log->lead);
+	mq_segment_release(&log->head);
+	log->head = *s;
+	log->durable_pos = log->wrote_out = s->h.born_end_pos;
+	pthread_mutex_unlock(&log->lead);
+}
+
 static int switch_head(struct mq_log *log, struct mq_err *err)
 {
 	const struct mq_tail *t = &log->tail;
@@ -90,12 +99,7 @@ static int switch_head(struct mq_log *log, struct mq_err *err)
 		return mq_err_set(err, MQ_EDAMAGE, "state and the segment at offset %llu disagree; remove state and run mq-check",
 		                  (unsigned long long)log->tail.segment_base);
 	}
-	pthread_mutex_lock(&log->lead);
-	mq_segment_release(&log->head);
-	log->head = s;
-	log->durable_pos = s.h.born_end_pos;
-	log->wrote_out = s.h.born_end_pos;
-	pthread_mutex_unlock(&log->lead);
+	mq_log_set_head(log, &s);
 	return 0;
 }
 

@@ -145,11 +145,7 @@ static int open_head(struct mq_log *log, struct mq_segment_header *ret, struct m
 	rc = mq_chain_open(ret, log->dir, true, &s, err);
 	if (rc < 0)
 		return rc;
-	pthread_mutex_lock(&log->lead);
-	mq_segment_release(&log->head);
-	log->head = s;
-	log->durable_pos = log->wrote_out = s.h.born_end_pos;
-	pthread_mutex_unlock(&log->lead);
+	mq_log_set_head(log, &s);
 	mq_scan_reset(&log->scan, &log->head);
 	return 0;
 }

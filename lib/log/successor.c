@@ -190,11 +190,7 @@ int mq_log_succeed(struct mq_log *log, const struct mq_successor *how, struct mq
 		mq_segment_release(&s);
 		return rc;
 	}
-	pthread_mutex_lock(&log->lead);
-	mq_segment_release(&log->head);
-	log->head = s;
-	log->durable_pos = log->wrote_out = s.h.born_end_pos;
-	pthread_mutex_unlock(&log->lead);
+	mq_log_set_head(log, &s);
 	mq_scan_reset(&log->scan, &log->head);
 	return 0;
 }

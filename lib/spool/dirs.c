@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/name.h"
 #include "sys/sys.h"
 
 int mq_dir_open(int dir, const char *name, struct mq_err *err)
@@ -83,6 +84,25 @@ int mq_dir_each(int dir, int (*fn)(void *arg, const char *name), void *arg, stru
 	}
 	(void)mq_sys->close(fd);
 	return rc;
+}
+
+struct each {
+	int (*fn)(void *arg, const char *name);
+	void *arg;
+};
+
+static int named(void *arg, const char *name)
+{
+	const struct each *e = arg;
+
+	return name[0] == '.' || !mq_name_ok(name, strlen(name)) ? 0 : e->fn(e->arg, name);
+}
+
+int mq_dir_each_name(int dir, int (*fn)(void *arg, const char *name), void *arg, struct mq_err *err)
+{
+	struct each e = {fn, arg};
+
+	return mq_dir_each(dir, named, &e, err);
 }
 
 struct removal {

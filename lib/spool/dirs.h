@@ -17,6 +17,8 @@ int mq_dir_make(int dir, const char *name, unsigned mode, struct mq_err *err);
 int mq_dir_sync(int dir, const char *name, struct mq_err *err);
 /* Each name but "." and ".."; fn returns 0 to go on; its other answers end it and are returned. */
 int mq_dir_each(int dir, int (*fn)(void *arg, const char *name), void *arg, struct mq_err *err);
+/* The same for names of topics and groups alone: what begins with a dot is in the making, other names are not ours. */
+int mq_dir_each_name(int dir, int (*fn)(void *arg, const char *name), void *arg, struct mq_err *err);
 /* Remove `name` and what is in it, at most `depth` levels of directories down.  Not synced. */
 int mq_dir_remove(int dir, const char *name, int depth, struct mq_err *err);
 

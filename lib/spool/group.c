@@ -204,31 +204,16 @@ int mq_group_topic_read(struct mq_group_topic *g, uint32_t p, struct mq_commit *
 	return 0;
 }
 
-struct each {
-	int (*fn)(void *arg, const char *name);
-	void *arg;
-};
-
-static int named(void *arg, const char *name)
-{
-	const struct each *e = arg;
-
-	return name[0] == '.' || !mq_name_ok(name, strlen(name)) ? 0 : e->fn(e->arg, name);
-}
-
 int mq_group_each(struct mq_spool *s, int (*fn)(void *arg, const char *group), void *arg, struct mq_err *err)
 {
-	struct each e = {fn, arg};
-
 	if (s->groups < 0) /* that there are none is not to be told to who cannot look */
 		return s->groups == -ENOENT ? 0 : mq_groups_closed(s, err);
-	return mq_dir_each(s->groups, named, &e, err);
+	return mq_dir_each_name(s->groups, fn, arg, err);
 }
 
 int mq_group_each_topic(struct mq_spool *s, const char *group, int (*fn)(void *arg, const char *topic), void *arg,
                         struct mq_err *err)
 {
-	struct each e = {fn, arg};
 	int rc = mq_name_check(group, "group", err), topics;
 
 	if (rc < 0)
@@ -236,7 +221,7 @@ int mq_group_each_topic(struct mq_spool *s, const char *group, int (*fn)(void *a
 	topics = group_dir(s, group, false, err);
 	if (topics < 0)
 		return topics;
-	rc = mq_dir_each(topics, named, &e, err);
+	rc = mq_dir_each_name(topics, fn, arg, err);
 	(void)mq_sys->close(topics);
 	return rc;
 }
@@ -307,9 +292,7 @@ int mq_group_remove(struct mq_spool *s, const char *group, const char *topic, bo
 	if (topic) {
 		rc = remove_topic(&r, topic);
 	} else {
-		struct each e = {remove_topic, &r};
-
-		rc = r.topics < 0 ? 0 : mq_dir_each(r.topics, named, &e, err); /* none: it only ever joined */
+		rc = r.topics < 0 ? 0 : mq_dir_each_name(r.topics, remove_topic, &r, err); /* none: it only ever joined */
 		if (rc == 0 && !dry_run)
 			rc = mq_dir_remove(s->groups, group, 2, err);
 		if (rc == 0 && !dry_run)

@@ -223,21 +223,7 @@ int mq_topic_hold_producer(struct mq_spool *s, const char *topic, const char *na
 	return 0;
 }
 
-struct each {
-	int (*fn)(void *arg, const char *name);
-	void *arg;
-};
-
-static int named(void *arg, const char *name)
-{
-	const struct each *e = arg;
-
-	return name[0] == '.' || !mq_name_ok(name, strlen(name)) ? 0 : e->fn(e->arg, name);
-}
-
 int mq_topic_each(struct mq_spool *s, int (*fn)(void *arg, const char *name), void *arg, struct mq_err *err)
 {
-	struct each e = {fn, arg};
-
-	return mq_dir_each(s->topics, named, &e, err);
+	return mq_dir_each_name(s->topics, fn, arg, err);
 }
