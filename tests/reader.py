@@ -112,11 +112,11 @@ class Segment:
             pos += 1
         return None
 
-    def batches(self, limit, end_offset, witness, damage):
+    def batches(self, limit, end_offset, witness, reach, damage):
         """Every (batch, body) of the log in here.  limit, end_offset: where a successor or the tail says that this ends;
-        both None: the head's end is where nothing verifies and nobody was promised anything; limit None: the offset alone
-        is known."""
-        pos, offset, stop = 512, self.base, len(self.data) if limit is None else limit
+        both None: the head's end is where nothing verifies and nobody was promised anything, or at reach; limit None: the
+        offset alone is known."""
+        pos, offset, stop = 512, self.base, min(len(self.data), reach) if limit is None else limit
         guessed, limit = limit is None and end_offset is not None, None if end_offset is None else stop
         if stop > len(self.data):
             damage(self.name, len(self.data), stop, None, None, f'{len(self.data)} bytes, its end is said to be at {stop}')
@@ -132,15 +132,13 @@ class Segment:
                 while promised <= pos and (nb := self.next_batch(later, stop)):
                     promised, later = max(promised, nb['durable']), nb['end']
                 if promised <= pos:
-                    if b and b['end'] <= stop and body is None:  # or torn, and its header came first: told, but the log ends
-                        damage(self.name, pos, b['end'], offset, b['next'], 'the body does not verify')
                     return
             nb = self.next_batch(pos + 1, stop)
             to = (nb['pos'], nb['base']) if nb else (stop, end_offset)
             damage(self.name, pos, to[0], offset, to[1], 'does not verify')
-            if nb is None:
-                return
             pos, offset = to
+        if limit is None and pos < witness:
+            damage(self.name, pos, witness, offset, None, 'the file ends before what was durable')
 
 
 def slot(data, block):
@@ -203,12 +201,12 @@ def statx(path):
 
 
 class State:
-    """tail: a dict, where it holds; told: what it says of its segment in any case; marks: [(segment id, position, end
-    offset)]."""
+    """tail: a dict, where it holds; told: what it says of its segment in any case; reach: {segment id: position} where it is
+    of this boot, though perhaps not of this mount; marks: [(segment id, position, end offset)]."""
 
     def __init__(self, path):
         self.data = read(path)
-        self.tail, self.told, self.marks, data = None, None, [], self.data
+        self.tail, self.told, self.marks, self.reach, data = None, None, [], {}, self.data
         if len(data) < 16 or data[:12] != b'mqState\n\1\0\0\0' or struct.unpack_from('<I', data, 12)[0] != crc32c(data[:12]):
             return
         best = [m for m in (slots(data, (3 + 2 * i, 4 + 2 * i)) for i in range(4)) if m]
@@ -216,7 +214,12 @@ class State:
         tail = slots(data, (1, 2))
         if tail:
             self.told = tail[1][16:32], *struct.unpack_from('<Q', tail[1], 32), *struct.unpack_from('<II', tail[1], 120)
-        if tail and slot(data, 1) is not None and slot(data, 2) is not None and self.holds(tail[1], path):
+        if not tail or slot(data, 1) is None or slot(data, 2) is None:
+            return
+        same_boot, same_mount = self.holds(tail[1], path)
+        if same_boot:
+            self.reach[tail[1][16:32]], = struct.unpack_from('<Q', tail[1], 40)
+        if same_mount and not tail[1][12] & 8:
             v = struct.unpack_from('<6Q', tail[1], 32)
             self.tail = dict(zip('base pos next strict_start strict_end'.split(), v), segment=tail[1][16:32],
                              strict_offset=struct.unpack_from('<Q', tail[1], 216)[0])
@@ -225,9 +228,9 @@ class State:
     def holds(s, path):
         with open('/proc/sys/kernel/random/boot_id', encoding='ascii') as f:
             boot = bytes.fromhex(f.read().strip().replace('-', ''))
-        flags, inode, born = (struct.unpack_from(*at)[0] for at in (('<I', s, 12), ('<Q', s, 104), ('<q', s, 112)))
         here, mounts = statx(path), struct.unpack_from('<8Q', s, 128)
-        return not flags & 8 and s[88:104] == boot and here and here[:2] == (inode, born) and any(m in mounts for m in here[2])
+        same_boot = s[88:104] == boot and here and here[:2] == struct.unpack_from('<Qq', s, 104)
+        return same_boot, same_boot and any(m in mounts for m in here[2])
 
     def durable(self, segment):
         """The highest mark of a segment."""
@@ -253,9 +256,12 @@ class Partition:
         start = two_slots(read(self.directory + '/start'), (0, 1), f'{topic}/{number}/start')
         self.start = struct.unpack_from('<Q', start[1], 32)[0] if start else 0
         self.state = State(self.directory + '/state')
+        self.copied = int(spool_conf(spool).get('inode', 0)) not in (0, os.stat(spool).st_ino)
+        self.commits = [] if self.copied else list(commit_marks(spool, topic, self.number, self.topic))
         self.batches = list(self.walk())
         self.written = self.batches[-1][1]['next'] if self.batches else self.start
-        self.end = max(self.start, self.written)
+        mark = self.state.durable(self.head.id)
+        self.end = max(self.start, self.written, 0 if self.copied and mark[0] > len(self.head.data) else mark[1])
         if self.state.tail and self.state.tail['segment'] == self.head.id:
             self.end = max(self.start, self.state.visible())
 
@@ -316,8 +322,11 @@ class Partition:
 
     def walk(self):
         for segment, limit, end in self.chain():
-            witness = max(segment.born, self.state.durable(segment.id)[0])
-            for b, body in segment.batches(limit, end, witness, self.tell):
+            mark = self.state.durable(segment.id)[0]
+            promised = [segment.born, mark, *(pos for id, pos in self.commits if id == segment.id)]
+            witness = max([pos for pos in promised if not self.copied or pos <= len(segment.data)], default=512)
+            reach = max(mark, self.state.reach.get(segment.id, len(segment.data)))
+            for b, body in segment.batches(limit, end, witness, reach, self.tell):
                 yield segment, b, body
 
     def records(self):
@@ -396,6 +405,14 @@ def headers(blob):
         out.append((blob[at + 2:at + 2 + n], blob[at + 6 + n:at + 6 + n + v]))
         at += 6 + n + v
     return out
+
+
+def commit_marks(spool, topic, p, id):
+    """The durable marks of the log, (segment id, position), that the groups' places of a partition carry."""
+    for group in os.listdir(spool + '/groups') if os.path.isdir(spool + '/groups') else []:
+        best = slots(read(f'{spool}/groups/{group}/topics/{topic}/offsets'), (2 * p, 2 * p + 1))
+        if best and best[1][16:32] == id:
+            yield best[1][40:56], struct.unpack_from('<Q', best[1], 56)[0]
 
 
 def places(spool, group, topic):

@@ -95,7 +95,54 @@ static int head_from_tail(struct mq_cursor *c, const struct mq_tail *t, struct m
 	return 0;
 }
 
-/* Without state: what verifies in a row from the durable mark on, as far as this boot's tail reaches. */
+/* Nothing verifies at pos.  Does a batch further on tell that more was durable when it was written?  1: then this is damage,
+ * as it is to a writer (recover.c), and *ret is where the next whole batch lies; 0: the log ends here. */
+static int is_damage(struct mq_scan *scan, uint64_t pos, uint64_t limit, uint64_t *ret)
+{
+	uint64_t at = pos, next = 0;
+
+	for (;;) {
+		struct mq_batch b;
+		int rc = mq_scan_resync(scan, at + 1, limit, &at, NULL);
+
+		if (rc == 1)
+			rc = mq_scan_header(scan, at, limit, &b, NULL);
+		if (rc <= 0)
+			return rc;
+		if (next == 0)
+			next = at;
+		if (b.durable_pos > pos && b.durable_pos <= at) {
+			*ret = next;
+			return 1;
+		}
+		at += mq_batch_len(&b) - 1;
+	}
+}
+
+/* What verifies in a row, and behind damage. */
+static int run(struct mq_scan *scan, uint64_t limit, uint64_t *pos, uint64_t *offset)
+{
+	for (;;) {
+		struct mq_batch b;
+		const uint8_t *body;
+		int rc = mq_scan_batch(scan, *pos, limit, &b, &body, NULL);
+
+		if (rc == 1 && b.base_offset < *offset)
+			rc = MQ_EDAMAGE; /* a former life of these bytes */
+		if (rc == 0 || rc == MQ_EDAMAGE) {
+			rc = is_damage(scan, *pos, limit, pos);
+			if (rc <= 0)
+				return rc;
+			continue;
+		}
+		if (rc < 0)
+			return rc;
+		*pos += mq_batch_len(&b);
+		*offset = b.next_offset;
+	}
+}
+
+/* Without state: what verifies from the durable mark on, as far as this boot's tail reaches. */
 static int verify_end(struct mq_cursor *c, const struct mq_segment_header *h, const struct mq_tail *t, uint64_t durable_pos,
                       uint64_t durable_offset, struct mq_err *err)
 {
@@ -116,19 +163,11 @@ static int verify_end(struct mq_cursor *c, const struct mq_segment_header *h, co
 		pos = durable_pos;
 		offset = durable_offset;
 	}
-	while (rc >= 0) {
-		struct mq_batch b;
-		const uint8_t *body;
-
-		rc = mq_scan_batch(&scan, pos, limit, &b, &body, NULL);
-		if (rc == MQ_EDAMAGE || rc == 0) {
-			rc = 0;
-			break;
-		}
-		if (rc == 1) {
-			pos += mq_batch_len(&b);
-			offset = b.next_offset;
-		}
+	if (rc == 0)
+		rc = run(&scan, limit, &pos, &offset);
+	if (rc == 0 && pos < durable_pos) { /* the file ends before what was durable */
+		pos = durable_pos;
+		offset = durable_offset;
 	}
 	if (rc < 0)
 		mq_err_set(err, rc, "cannot read segment %s", s.name);

@@ -5,7 +5,8 @@
  * The end of all but the head is told by the successor, that of the head by a trusted tail: what does not verify
  * before it is damage.  A head without such a tail ends where nothing verifies any more, unless something that was
  * itself written after a sync says that more was durable: its born end, a mark, a group's commit, a watermark in a
- * batch further on.  A header that verifies over a body that does not, in a file long enough, is damage even there.
+ * batch further on.  So does recovery see it (log/recover.c), and for it a header that verifies over a body that does
+ * not is no exception: a power cut may keep the sector of the one and lose that of the other.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +24,7 @@ struct run {
 	struct mq_check_index index;
 	uint64_t limit;    /* nothing of the log at or behind it */
 	uint64_t pos, offset;
+	uint64_t original; /* of a copy: up to where it was durable on another disk, behind the end of this file */
 	bool torn;
 };
 
@@ -42,6 +44,15 @@ static int damage(struct run *r, uint64_t to_pos, uint64_t to_offset, const char
 	                     mq_check_not(part->c, "segments are never touched"), "%s", text);
 }
 
+/* The header or a mark says: durable up to pos.  A copy witnesses nothing beyond what its file holds. */
+static void was_durable(struct run *r, uint64_t pos, uint64_t *promised)
+{
+	uint64_t *to = r->part->c->spool->copied && pos > r->f->size ? &r->original : promised;
+
+	if (pos > *to)
+		*to = pos;
+}
+
 /* The highest position of the head that was promised. */
 static int witness(struct run *r, uint64_t *ret)
 {
@@ -49,11 +60,11 @@ static int witness(struct run *r, uint64_t *ret)
 	uint64_t pos = 0, offset = 0, committed = 0, at = r->pos;
 	struct mq_batch b;
 
-	*ret = r->f->h.born_end_pos;
+	*ret = 0;
+	was_durable(r, r->f->h.born_end_pos, ret);
 	for (int m = 0; m < MQ_STATE_MARKS; m++)
-		if (part->marks.seq[m] > 0 && mq_segment_id_equal(&part->marks.mark[m].segment, &r->s.h.id) &&
-		    part->marks.mark[m].pos > *ret)
-			*ret = part->marks.mark[m].pos;
+		if (part->marks.seq[m] > 0 && mq_segment_id_equal(&part->marks.mark[m].segment, &r->s.h.id))
+			was_durable(r, part->marks.mark[m].pos, ret);
 	if (!part->c->spool->copied && mq_group_witness(part->t, part->number, &r->s.h.id, &pos, &offset, &committed) == 0 && pos > *ret)
 		*ret = pos;
 	while (at < r->limit) {
@@ -88,7 +99,7 @@ static int bad_place(struct run *r, int rc, const struct mq_batch *b, const char
 	uint64_t next, promised, to = r->end.offset;
 	struct mq_batch behind;
 
-	if (r->end.open && !known) {
+	if (r->end.open && rc != MQ_ECONFIG) {
 		int told = witness(r, &promised);
 
 		if (told < 0)
@@ -208,7 +219,12 @@ static int the_end(struct run *r)
 		rc = witness(r, &promised);
 		if (rc < 0)
 			return rc;
-		return promised > r->pos ? damage(r, promised, 0, "the file ends before what was durable") : 0;
+		if (promised > r->pos)
+			return damage(r, promised, 0, "the file ends before what was durable");
+		if (r->original > 0)
+			mq_check_later(part, MQ_CHECK_TORN, r->s.name, r->pos, r->original - r->pos, NULL, "the copy ends before its original did");
+		part->torn |= r->original > 0;
+		return 0;
 	}
 	if (r->end.pos != UINT64_MAX && r->f->size < r->end.pos)
 		return damage(r, r->end.pos, r->end.offset, "the file ends before the segment does");

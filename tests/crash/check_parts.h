@@ -11,7 +11,6 @@ struct checking {
 	const struct state *s;
 	struct mq_spool *spool;
 	struct mq_topic topic;
-	bool recovered;
 	uint64_t lost_batch;  /* of the partition in hand, in this reading; UINT64_MAX: none so far */
 	char *why;
 	size_t len;

@@ -108,6 +108,68 @@ reboot() {
 	says '^damage .* the body of a batch does not verify$'
 }
 
+# The byte that many from the end of the only segment is changed, and nobody trusts the tail; stateless: nor is there a mark.
+flip_after_reboot() { # BYTE-FROM-THE-END
+	local dir=$MQ_SPOOL/topics/T/0 seg
+	seg=$(echo "$dir"/*.seg)
+	put "$seg" $(($(stat -c %s "$seg") - $1)) X
+	cp "$dir/state" "$BATS_TEST_TMPDIR/state"
+	rm "$dir/state"
+	[ "${2:-}" = stateless ] || cp "$BATS_TEST_TMPDIR/state" "$dir/state"
+}
+
+reader() { python3 -B "${MQ_SRC:-$BATS_TEST_DIRNAME/../..}/tests/reader.py" "$MQ_SPOOL" T 0 --raw; }
+
+@test "a header that verifies over a body that does not ends the log above the witness: check, reader and recovery agree" {
+	export MQ_SPOOL=$BATS_TEST_TMPDIR/above PATH=$MQ_BUILD/bin:$PATH
+	for state in kept stateless; do
+		rm -rf "$MQ_SPOOL"
+		seq 3 | mq-publish T
+		seq 4 6 | mq-publish --ack written T
+		flip_after_reboot 2 "$state"
+		run -0 mq-check
+		[[ "$output" == *"torn "*" 646 "*" an end that nobody was promised; the next publisher passes it"* ]]
+		[[ "$output" != *"damage "* ]]
+		run -0 --separate-stderr reader
+		[ "$output$stderr" = "$(seq 3)" ]
+		run -0 mq-check --mend
+		run -0 --separate-stderr mq-consume T
+		[ "$output" = "$(seq 3)" ]
+		[[ "$stderr" != *damage* ]]
+		run -0 mq-check
+		[[ "$output" == *"dead "*" 646 "*"bytes behind the segment's end"* ]]
+	done
+}
+
+@test "below the witness it is damage, for check, reader and recovery, and what lies behind it is read" {
+	export MQ_SPOOL=$BATS_TEST_TMPDIR/below PATH=$MQ_BUILD/bin:$PATH
+	for state in kept stateless; do
+		rm -rf "$MQ_SPOOL"
+		seq 3 | mq-publish T
+		seq 4 6 | mq-publish --ack written T # tells that the first three were durable
+		flip_after_reboot $((134 + 2)) "$state"
+		for when in before after; do
+			run -2 mq-check
+			[[ "$output" == *"damage "*" 512 "*"0..3 "*" the body of a batch does not verify"* ]]
+			run -2 --separate-stderr reader
+			[ "$output" = "$(seq 4 6)" ]
+			run -2 --separate-stderr mq-consume T # the first time it recovers
+			[ "$output" = "$(seq 4 6)" ]
+			[[ "$stderr" == *"offsets 0 to 3 are damaged"* ]]
+		done
+	done
+}
+
+@test "where the tail holds, no power was lost, and what was published before it and does not verify is damage" {
+	export MQ_SPOOL=$BATS_TEST_TMPDIR/tail PATH=$MQ_BUILD/bin:$PATH
+	seq 3 | mq-publish --ack written T
+	seg=$(echo "$MQ_SPOOL"/topics/T/0/*.seg)
+	put "$seg" $(($(stat -c %s "$seg") - 2)) X
+	run -2 mq-check
+	run -2 reader
+	run -2 mq-consume T
+}
+
 @test "bytes behind the tail are torn, and nobody's while a publisher is at work" {
 	seg=$(segment 1)
 	printf 'mqB\1half a batch' >>"$seg"
@@ -289,6 +351,26 @@ reboot() {
 	cp -a "$spool" "$spool.copy"
 	spool=$spool.copy
 	says '^cache .* - spool.conf: this is a copy: '
+}
+
+@test "a copy that was cut short is torn and no damage, as its next publisher has it" {
+	export MQ_SPOOL=$BATS_TEST_TMPDIR/whole PATH=$MQ_BUILD/bin:$PATH
+	mq-publish -m one T
+	mq-publish -m two T
+	for cut in 2 132; do # within the last record's batch, and the whole of it
+		cp -a "$MQ_SPOOL" "$MQ_SPOOL.$cut"
+		truncate -s -$cut "$MQ_SPOOL.$cut"/topics/T/0/*.seg
+		run -0 mq-check -S "$MQ_SPOOL.$cut"
+		[[ "$output" == *"torn "*" 644 "* ]]
+		[[ "$output" != *"damage "* ]]
+		run -0 --separate-stderr mq-consume -S "$MQ_SPOOL.$cut" T
+		[ "$output" = one ]
+		[[ "$stderr" == *"offsets 1 to 1 are lost"* ]]
+		run -0 mq-check -S "$MQ_SPOOL.$cut"
+		[[ "$output" == *"lost "* && "$output" != *"torn "* ]]
+	done
+	truncate -s -2 "$MQ_SPOOL"/topics/T/0/*.seg # the same is damage where it is no copy
+	run -2 mq-check
 }
 
 @test "a segment of a newer format is told as such, with 78, and damage beside it with 2" {

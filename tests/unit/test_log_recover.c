@@ -235,6 +235,43 @@ static void who_cannot_ask_the_groups_repairs_nothing(void **state)
 	assert_int_equal(publish(bed, "n\n"), 3);
 }
 
+/* a, b and c, each durable before the next is written, and no state: the byte at `flip_at` is not as it was. */
+static void read_without_writing(off_t flip_at, off_t size, bool marks, const char *before, const char *after)
+{
+	struct bed *bed;
+	void *hold;
+	char path[128];
+
+	setup(&hold);
+	bed = hold;
+	publish(bed, "a\n");
+	publish(bed, "b\n");
+	publish(bed, "c\n");
+	lose_power(bed);
+	if (!marks)
+		unlinkat(bed->dir, "state", 0);
+	head_path(bed, path, sizeof path);
+	flip(path, flip_at);
+	cut_head(bed, size);
+	expect(bed, 0, before);
+	publish(bed, "n\n");
+	expect(bed, 0, after);
+	teardown(&hold);
+}
+
+static void who_may_not_write_is_told_of_damage_below_the_witness_and_of_none_above_it(void **state)
+{
+	enum { A = 512, B = A + 130, C = B + 130, END = C + 130, BODY = 128 };
+
+	(void)state;
+	read_without_writing(A + BODY, END, false, "<0-1>b\nc\n", "<0-1>b\nc\nn\n");
+	read_without_writing(A + 20, END, false, "<0-1>b\nc\n", "<0-1>b\nc\nn\n");
+	read_without_writing(B + BODY, END, false, "a\n<1-2>c\n", "a\n<1-2>c\nn\n");
+	read_without_writing(C + BODY, END, false, "a\nb\n", "a\nb\nn\n");
+	read_without_writing(C + BODY, END, true, "a\nb\n<2-3>", "a\nb\n<2-3>n\n");
+	read_without_writing(A + BODY, C, true, "<0-1>b\n<2-3>", "<0-1>b\n<2-3>n\n");
+}
+
 static void a_torn_copy_is_no_damage_and_gives_no_offset_anew(void **state)
 {
 	static const off_t cuts[] = {1, 50, 131, 200, 390}; /* bytes off its end */
@@ -294,6 +331,7 @@ int main(void)
 	    cmocka_unit_test(what_was_durable_stays_damage_though_recovery_is_killed_anywhere),
 	    cmocka_unit_test(what_a_killed_recovery_adopted_is_not_given_anew_after_the_next_power_loss),
 	    cmocka_unit_test_setup_teardown(who_cannot_ask_the_groups_repairs_nothing, setup, teardown),
+	    cmocka_unit_test(who_may_not_write_is_told_of_damage_below_the_witness_and_of_none_above_it),
 	    cmocka_unit_test(a_torn_copy_is_no_damage_and_gives_no_offset_anew),
 	    cmocka_unit_test_setup_teardown(a_copy_cut_within_what_its_segment_was_born_with_is_no_damage, setup, teardown),
 	};
