@@ -25,7 +25,7 @@ static const struct cli_option options[] = {
 	 "or @TIME (@-1h, @2026-01-31T12:00:00Z); a group that has a place starts there", CLI_TEXT, AT(req.range), NULL, 0},
 	{'p', "partition", "N", "this partition only", CLI_PARTITION, AT(partition), NULL, 0},
 	{'n', "count", "N", "at most N records, then end", CLI_COUNT, AT(req.count), NULL, 0},
-	{'f', "follow", NULL, "go on at the end: wait for new records, and for a topic that is not there yet", CLI_FLAG,
+	{'f', "follow", NULL, "go on at the end: wait for new records, and for a topic or a spool that is not there yet", CLI_FLAG,
 	 AT(req.follow), NULL, 0},
 	{'e', "exit", NULL, "end at the end as it was at the start: the default, accepted for kcat's sake", CLI_ACCEPTED, 0, NULL, 0},
 	{0, "until-idle", "TIME", "with -f: end when nothing came for so long", CLI_DURATION, AT(req.until_idle_ns), NULL, 0},
@@ -242,8 +242,7 @@ static int run(struct args *a)
 	if (status)
 		return status;
 	fill_request(a);
-	/* Whoever waits for a topic waits for its spool, too. */
-	status = cli_open(&a->cli, a->req.wait_topic ? MQ_OPEN_CREATE : 0);
+	status = cli_open(&a->cli, a->req.wait_topic ? MQ_OPEN_AWAIT : 0);
 	if (status)
 		return status;
 	/* To the library a count of 0 means all; to a script that computed it, none. */

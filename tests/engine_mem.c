@@ -275,6 +275,26 @@ static int bounds(struct mq_store *store, const char *topic, uint32_t p, struct 
 	return 0;
 }
 
+/* The directory that it will appear in is never removed. */
+static int store_await(const char *where, struct mq_wait *w, int *ret_fd, struct mq_err *err)
+{
+	char path[300];
+	int fd, slot, dir = mq_sys->open_path("/dev/shm", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+
+	slot = dir < 0 ? dir : mq_wait_watch(w, dir, IN_CREATE, true);
+	if (slot < 0)
+		return mq_err_sys(err, slot, "cannot watch /dev/shm");
+	snprintf(path, sizeof path, "/dev/shm/mq-mem-%s", strchr(where, ':') + 1);
+	fd = mq_sys->open_path(path, O_PATH | O_CLOEXEC, 0);
+	*ret_fd = dir;
+	if (fd < 0)
+		return 1;
+	mq_sys->close(fd);
+	mq_wait_unwatch(w, slot);
+	mq_sys->close(dir);
+	return 0;
+}
+
 static int store_arm(struct mq_store *store, struct mq_wait *w, struct mq_err *err)
 {
 	int slot = mq_wait_watch(w, ((struct mem_store *)store)->fd, IN_MODIFY, true);
@@ -288,6 +308,7 @@ __attribute__((constructor)) void mem_engine_register(void)
 	engine.scheme = "mem";
 	engine.store_open = store_open;
 	engine.store_close = store_close;
+	engine.store_await = store_await;
 	engine.topic_list = topic_list;
 	engine.topic_facts = topic_facts;
 	engine.topic_presume = topic_presume;

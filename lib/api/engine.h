@@ -91,6 +91,10 @@ struct mq_engine {
 
 	int (*store_open)(struct mq_store **ret, const char *where, bool create, struct mq_err *err);
 	void (*store_close)(struct mq_store *s);
+	/* Before sleeping for a store that is not there yet.  1: none is; w has what tells of one, as far as that can be told, so
+	 * the caller looks again by the clock, too; *ret_fd is his to close when he has released w.  0: something is there:
+	 * store_open says what.  NULL: the engine knows of no such wait. */
+	int (*store_await)(const char *where, struct mq_wait *w, int *ret_fd, struct mq_err *err);
 
 	/* topics */
 	int (*topic_list)(struct mq_store *s, int (*fn)(void *arg, const char *name), void *arg, struct mq_err *err);
@@ -201,6 +205,7 @@ const struct mq_engine *mq_engine_for(const char *where);
 /* The session behind mq.h, as ops/ sees it. */
 struct mq {
 	struct mq_store *store;
+	char *awaited;         /* where a store is to be waited for; NULL: nowhere */
 	struct mq_err err;
 	void (*notice)(void *arg, int level, const char *text);
 	void *notice_arg;
@@ -215,6 +220,8 @@ bool mq_stopping(const struct mq *mq);
 /* A descriptor that becomes readable when mq_stop() is called, to poll beside others.  Look at mq_stopping() after the
  * first call and before waiting. */
 int mq_stop_fd(struct mq *mq);
+/* What MQ_OPEN_AWAIT put off.  0: the store is open; 1: none is there yet, as store_await says it. */
+int mq_open_awaited(struct mq *mq, struct mq_wait *w, int *ret_fd);
 /* A time as date(1) understands it, in microseconds. */
 int mq_ask_date(struct mq *mq, const char *text, int64_t *ret_us);
 

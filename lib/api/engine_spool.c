@@ -21,6 +21,11 @@ static void pass_notice(void *arg, const char *text)
 		s->notice(s->notice_arg, 0, text);
 }
 
+static const char *directory_of(const char *where)
+{
+	return strncmp(where, "file:", 5) == 0 ? where + 5 : where;
+}
+
 static int store_open(struct mq_store **ret, const char *where, bool create, struct mq_err *err)
 {
 	struct store *s = calloc(1, sizeof *s);
@@ -28,9 +33,7 @@ static int store_open(struct mq_store **ret, const char *where, bool create, str
 
 	if (!s)
 		return mq_engine_no_memory(err);
-	if (strncmp(where, "file:", 5) == 0)
-		where += 5;
-	rc = mq_spool_open(&s->spool, where, create, err);
+	rc = mq_spool_open(&s->spool, directory_of(where), create, err);
 	if (rc < 0) {
 		free(s);
 		return rc;
@@ -46,6 +49,11 @@ static void store_close(struct mq_store *s)
 {
 	mq_spool_release(mq_engine_spool_of(s));
 	free(s);
+}
+
+static int store_await(const char *where, struct mq_wait *w, int *ret_fd, struct mq_err *err)
+{
+	return mq_spool_await(directory_of(where), w, ret_fd, err);
 }
 
 static int store_arm(struct mq_store *s, struct mq_wait *w, struct mq_err *err)
@@ -326,6 +334,7 @@ const struct mq_engine mq_engine_file = {
     .scheme = "file",
     .store_open = store_open,
     .store_close = store_close,
+    .store_await = store_await,
     .topic_list = topic_list,
     .topic_facts = topic_facts,
     .topic_presume = topic_presume,

@@ -57,8 +57,11 @@ void mq_stop(struct mq *mq);
 typedef void mq_notice(void *arg, int level, const char *text);
 void mq_set_notice(struct mq *mq, mq_notice *fn, void *arg);
 
-enum { MQ_OPEN_CREATE = 1 }; /* the spool comes into being */
-/* where: a directory, or scheme:… of a registered engine.  Without MQ_OPEN_CREATE a missing spool is 66;
+enum {
+	MQ_OPEN_CREATE = 1, /* the spool comes into being */
+	MQ_OPEN_AWAIT = 2,  /* where none is yet, mq_consume with wait_topic waits for it, and makes nothing */
+};
+/* where: a directory, or scheme:… of a registered engine.  Without MQ_OPEN_CREATE and MQ_OPEN_AWAIT a missing spool is 66;
  * a directory that is none is 78. */
 int mq_open(struct mq *mq, const char *where, unsigned flags);
 
@@ -178,7 +181,7 @@ struct mq_consume_request {
 	const char *group;             /* NULL: none */
 	uint64_t count;                /* 0: all */
 	bool follow;
-	bool wait_topic;               /* with follow: a topic not yet there is waited for */
+	bool wait_topic;               /* with follow: a topic not yet there is waited for; with MQ_OPEN_AWAIT a spool, too */
 	int64_t until_idle_ns;         /* 0: never */
 	int64_t timeout_ns;            /* manual: for the last acknowledgements; locks */
 	/* filters: all must hold */

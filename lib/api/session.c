@@ -2,6 +2,7 @@
 /* The session behind mq.h. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "api/engine.h"
 #include "api/mq.h"
@@ -21,6 +22,8 @@ static void close_store(struct mq *mq)
 	if (mq->store)
 		mq->store->engine->store_close(mq->store);
 	mq->store = NULL;
+	free(mq->awaited);
+	mq->awaited = NULL;
 }
 
 void mq_free(struct mq *mq)
@@ -56,6 +59,18 @@ void mq_set_notice(struct mq *mq, mq_notice *fn, void *arg)
 	}
 }
 
+/* What is there is told when it is waited for: it may be half of a spool that is being made. */
+static int put_off(struct mq *mq, const char *where)
+{
+	char *copy = strdup(where);
+	if (!copy)
+		return mq_err_set(&mq->err, -ENOMEM, "no memory");
+	close_store(mq);
+	mq->awaited = copy;
+	mq->err = (struct mq_err){0};
+	return 0;
+}
+
 int mq_open(struct mq *mq, const char *where, unsigned flags)
 {
 	mq->err = (struct mq_err){0};
@@ -64,12 +79,20 @@ int mq_open(struct mq *mq, const char *where, unsigned flags)
 		return mq_err_set(&mq->err, MQ_EUSAGE, "%s: no engine of this name (for a directory write ./%s)", where, where);
 	struct mq_store *store;
 	int rc = e->store_open(&store, where, flags & MQ_OPEN_CREATE, &mq->err);
+	if ((rc == MQ_ENOTOPIC || rc == MQ_ECONFIG) && flags & MQ_OPEN_AWAIT && e->store_await)
+		return put_off(mq, where);
 	if (rc < 0)
 		return rc;
 	close_store(mq);
 	mq->store = store;
 	mq_set_notice(mq, mq->notice, mq->notice_arg);
 	return 0;
+}
+
+int mq_open_awaited(struct mq *mq, struct mq_wait *w, int *ret_fd)
+{
+	int rc = mq_engine_for(mq->awaited)->store_await(mq->awaited, w, ret_fd, &mq->err);
+	return rc != 0 ? rc : mq_open(mq, mq->awaited, 0);
 }
 
 void mq_stop(struct mq *mq)

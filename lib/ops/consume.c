@@ -77,14 +77,14 @@ static void release(struct mq_consume *c)
 
 int mq_consume(struct mq *mq, const struct mq_consume_request *req, struct mq_consume_report *ret)
 {
-	struct mq_consume c = {.mq = mq, .store = mq->store, .req = req, .err = &mq->err};
+	struct mq_consume c = {.mq = mq, .req = req, .err = &mq->err};
 	int rc = mq_ops_begin(mq);
 
 	if (ret)
 		*ret = c.report;
-	if (rc < 0)
+	if (rc < 0 && !(mq->awaited && req->follow && req->wait_topic))
 		return rc;
-	c.engine = mq->store->engine;
+	mq->err = (struct mq_err){0};
 	c.began_ns = mq_sys->clock_ns(MQ_CLOCK_MONOTONIC);
 	rc = begin(&c);
 	rc = ended(&c, rc < 0 ? rc : mq_consume_run(&c));

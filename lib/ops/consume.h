@@ -2,6 +2,7 @@
 /*
  * How mq_consume() is put together.
  *
+ *   consume_await   what is not there yet
  *   consume_feed    one partition being read: batches, records, what was lost
  *   filter, where   which records are wanted
  *   consume_write   records to a descriptor, in the forms of mq.h (form_*.c)
@@ -104,6 +105,7 @@ struct mq_consume {
 	unsigned busy;                /* steps in a row that did something */
 	bool takes_news;              /* partitions were taken: what is armed is not all */
 	bool told_place, told_held;   /* said once: -o is not used; others hold partitions */
+	bool told_waiting;            /* said, too: that topics[0] and its spool are waited for */
 	bool ended;                   /* nothing more is to be read */
 	char damage[200];             /* the first damage passed */
 };
@@ -134,6 +136,13 @@ int mq_write_view(struct mq_consume *c, struct mq_feed *f);
 int mq_write_record(struct mq_consume *c, const struct mq_feed *f, const struct mq_rec *r, struct mq_buf *out);
 /* How many records of n may go now. */
 uint64_t mq_consume_allow(struct mq_consume *c, uint64_t n);
+
+/* --- consume_await.c ------------------------------------------------------------------------ */
+
+/* c->store, waited for where mq_open was to await it.  Both: -EINTR, and no reason: it did not come before a stop, or in
+ * until_idle_ns. */
+int mq_consume_open_spool(struct mq_consume *c);
+int mq_consume_await_topic(struct mq_consume *c, const char *topic, struct mq_topic_facts *ret);
 
 /* --- consume_setup.c ------------------------------------------------------------------------ */
 

@@ -16,40 +16,12 @@ int mq_consume_no_memory(struct mq_consume *c)
 
 /* --- topics --------------------------------------------------------------------------------- */
 
-/* Watch, look, wait.  -EINTR, and no reason: it did not come before a stop, or in until_idle_ns. */
-static int wait_for_topic(struct mq_consume *c, const char *topic, struct mq_topic_facts *ret)
-{
-	int64_t idle_ns = c->req->until_idle_ns, deadline_ns = idle_ns ? mq_sys->clock_ns(MQ_CLOCK_MONOTONIC) + idle_ns : -1;
-	struct mq_wait w;
-	mq_ops_notice(c->mq, 0, "topic %s is not there yet: waiting for it", topic);
-	mq_wait_init(&w);
-	int rc = c->engine->store_arm(c->store, &w, c->err);
-	if (rc == 0 && mq_wait_fd(&w, mq_stop_fd(c->mq), POLLIN) < 0)
-		rc = mq_consume_no_memory(c);
-	while (rc == 0) {
-		rc = c->engine->topic_facts(c->store, topic, ret, c->err);
-		if (rc != MQ_ENOTOPIC)
-			break;
-		*c->err = (struct mq_err){0};
-		rc = mq_stopping(c->mq) ? -EINTR : mq_wait_for(&w, deadline_ns);
-		c->ended = rc == -EINTR || rc == MQ_WAIT_DEADLINE;
-		if (c->ended)
-			rc = -EINTR;
-		else
-			rc = rc < 0 ? mq_err_sys(c->err, rc, "cannot wait for topic %s", topic) : 0;
-	}
-	mq_wait_release(&w);
-	return rc;
-}
-
 static int learn_facts(struct mq_consume *c, const char *topic, struct mq_topic_facts *ret)
 {
-	int rc = mq_name_check(topic, "topic", c->err);
-	if (rc == 0)
-		rc = c->engine->topic_facts(c->store, topic, ret, c->err);
+	int rc = c->engine->topic_facts(c->store, topic, ret, c->err);
 	if (rc == MQ_ENOTOPIC && c->req->follow && c->req->wait_topic) {
 		*c->err = (struct mq_err){0};
-		rc = wait_for_topic(c, topic, ret);
+		rc = mq_consume_await_topic(c, topic, ret);
 	}
 	return rc;
 }
@@ -170,7 +142,8 @@ static void tell_idle_jobs(struct mq_consume *c)
 	              c->feeds_n, req->jobs, c->feeds_n == 1 ? "is" : "are", c->feeds_n);
 }
 
-int mq_consume_setup(struct mq_consume *c)
+/* What is wrong with the request, whatever the spool holds: told before anything is waited for. */
+static int check(struct mq_consume *c)
 {
 	const struct mq_consume_request *req = c->req;
 	int rc = mq_write_check(c);
@@ -183,6 +156,18 @@ int mq_consume_setup(struct mq_consume *c)
 		rc = take_range(c);
 	if (rc == 0 && !req->n_topics)
 		rc = mq_err_set(c->err, MQ_EUSAGE, "no topic is given");
+	for (size_t i = 0; i < req->n_topics && rc == 0; i++)
+		rc = mq_name_check(req->topics[i], "topic", c->err);
+	return rc;
+}
+
+int mq_consume_setup(struct mq_consume *c)
+{
+	const struct mq_consume_request *req = c->req;
+	int rc = check(c);
+
+	if (rc == 0)
+		rc = mq_consume_open_spool(c);
 	c->left_count = req->count ? req->count : UINT64_MAX;
 	mq_pace_init(&c->pace, req->rate);
 	for (size_t i = 0; i < req->n_topics && rc == 0; i++)

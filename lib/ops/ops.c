@@ -13,6 +13,8 @@
 int mq_ops_begin(struct mq *mq)
 {
 	mq->err = (struct mq_err){0};
+	if (!mq->store && mq->awaited)
+		return mq_err_set(&mq->err, MQ_ENOTOPIC, "no spool at %s yet", mq->awaited);
 	return mq->store ? 0 : mq_err_set(&mq->err, MQ_EUSAGE, "no spool is open");
 }
 

@@ -22,7 +22,7 @@ static const struct {
     {0x3153464a, "jfs"},     {0x52654973, "reiserfs"}, {0x858458f6, "ramfs"},
 };
 
-static bool is_local(uint64_t magic)
+bool mq_spool_fs_is_local(uint64_t magic)
 {
 	for (size_t i = 0; i < sizeof local_fs / sizeof local_fs[0]; i++)
 		if (local_fs[i].magic == magic)
@@ -38,6 +38,13 @@ static int other_entry(void *arg, const char *name)
 	    strcmp(name, "lost+found") == 0)
 		return 0;
 	return 1;
+}
+
+int mq_spool_is_fresh(int dir, struct mq_err *err)
+{
+	int rc = mq_dir_each(dir, other_entry, NULL, err);
+
+	return rc < 0 ? rc : rc == 0;
 }
 
 /* The directories above the spool: whoever made one of them may have been killed before it was durable.  One that this user
@@ -134,9 +141,9 @@ static int populate(struct mq_spool *s, const char *path, struct mq_err *err)
 {
 	static const char *const dirs[] = {"topics", "groups"};
 	struct mq_stat root;
-	int rc = mq_dir_each(s->root, other_entry, NULL, err);
+	int rc = mq_spool_is_fresh(s->root, err);
 
-	if (rc == 1)
+	if (rc == 0)
 		return mq_err_set(err, MQ_ECONFIG, "%s is not a spool and not empty: name another directory with -S", path);
 	if (rc < 0)
 		return rc;
@@ -190,7 +197,7 @@ static int check_fs(struct mq_spool *s, const char *path, struct mq_err *err)
 
 	if (rc < 0)
 		return mq_err_sys(err, rc, "%s: cannot tell its file system", path);
-	s->events = is_local(magic);
+	s->events = mq_spool_fs_is_local(magic);
 	if (!s->events && !s->conf.any_filesystem)
 		return mq_err_set(err, MQ_ECONFIG,
 		                  "%s lies on a file system (type 0x%llx) where locks of different hosts may not meet: move the "

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "format/conf_spool.h"
+#include "sys/wait.h"
 
 enum { MQ_SPOOL_HELD_MAX = 64 };
 
@@ -29,5 +30,15 @@ struct mq_spool {
 /* create: make it where nothing is there, or an empty directory. */
 int mq_spool_open(struct mq_spool *ret, const char *path, bool create, struct mq_err *err);
 void mq_spool_release(struct mq_spool *s);
+
+/* await.c.  1: no spool is there, one may come, and w has what tells of a change; *ret_dir is the caller's to close when he has
+ * released w.  0: something is there, or in the way: mq_spool_open says what.  Not everything that may change the way to it
+ * is told (a directory above it is moved, or mounted over): look again now and then, too. */
+int mq_spool_await(const char *path, struct mq_wait *w, int *ret_dir, struct mq_err *err);
+
+/* 1: nothing but what a spool is begun with is in this directory. */
+int mq_spool_is_fresh(int dir, struct mq_err *err);
+/* A file system on which the locks of all processes meet, and inotify tells of every change: statfs(2)'s f_type. */
+bool mq_spool_fs_is_local(uint64_t magic);
 
 #endif
