@@ -74,8 +74,9 @@ struct mq_view {
 
 /* A hole that a reader stepped around. */
 struct mq_loss {
-	uint64_t from, to;       /* offsets lost, to excluded */
+	uint64_t from, to;       /* offsets lost, to excluded; from = to: it held no records */
 	bool damage;             /* false: told by a control batch or header, seen before */
+	char where[80];          /* for people: the place of the damage; may be empty */
 };
 
 struct mq_place {             /* a group's committed place */

@@ -145,7 +145,8 @@ int mq_engine_spool_source_next(struct mq_source *sp, struct mq_view *ret, struc
 		ret->body = v.body;
 		ret->first_offset = v.first_offset;
 	} else if (rc == MQ_EDAMAGE) {
-		*ret_loss = (struct mq_loss){l.from, l.to, l.damage};
+		*ret_loss = (struct mq_loss){.from = l.from, .to = l.to, .damage = l.damage};
+		memcpy(ret_loss->where, l.where, sizeof ret_loss->where);
 	}
 	return rc;
 }

@@ -146,6 +146,7 @@ static int lost(struct mq_cursor *c, uint64_t to, bool damage, struct mq_cursor_
 	ret->from = c->next_offset;
 	ret->to = to > c->next_offset ? to : c->next_offset;
 	ret->damage = damage;
+	ret->where[0] = 0;
 	c->next_offset = ret->to;
 	return MQ_EDAMAGE;
 }
@@ -168,19 +169,18 @@ static int missing(struct mq_cursor *c, uint64_t to, struct mq_cursor_loss *ret,
 static int step_around(struct mq_cursor *c, struct mq_cursor_loss *ret_loss, struct mq_err *err)
 {
 	struct mq_batch b;
-	uint64_t next, end = bound(c);
-	int rc = mq_scan_resync(&c->scan, c->pos + 1, end, &next, NULL);
+	uint64_t next, end = bound(c), from = c->pos, to;
+	int rc = mq_scan_resync(&c->scan, from + 1, end, &next, NULL);
 
 	if (rc == 1)
 		rc = mq_scan_header(&c->scan, next, end, &b, NULL);
 	if (rc < 0)
 		return mq_err_set(err, rc, "%s: cannot read segment %s", c->label, c->seg.name);
-	if (rc == 1) {
-		c->pos = next;
-		return lost(c, b.base_offset, true, ret_loss);
-	}
-	c->pos = end;
-	return lost(c, at_head(c) ? c->visible_offset : mq_chain_end_offset(&c->chain, c->at), true, ret_loss);
+	c->pos = rc == 1 ? next : end;
+	to = rc == 1 ? b.base_offset : at_head(c) ? c->visible_offset : mq_chain_end_offset(&c->chain, c->at);
+	rc = lost(c, to, true, ret_loss);
+	snprintf(ret_loss->where, sizeof ret_loss->where, "segment %s, byte %llu", c->seg.name, (unsigned long long)from);
+	return rc;
 }
 
 /* 1: give it.  0: nothing of it is wanted. */

@@ -44,6 +44,7 @@ struct mq_cursor_view {
 struct mq_cursor_loss {
 	uint64_t from, to;
 	bool damage;              /* found here; false: a gap batch tells of it */
+	char where[80];           /* of bytes that do not verify: "segment 0….seg, byte 640"; else empty */
 };
 
 int mq_cursor_open(struct mq_cursor *ret, int dir, const char *label, const uint8_t topic_id[16], struct mq_err *err);

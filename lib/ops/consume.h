@@ -107,7 +107,7 @@ struct mq_consume {
 	bool told_place, told_held;   /* said once: -o is not used; others hold partitions */
 	bool told_waiting;            /* said, too: that topics[0] and its spool are waited for */
 	bool ended;                   /* nothing more is to be read */
-	char damage[200];             /* the first damage passed */
+	char damage[400];             /* the first damage passed */
 };
 
 int mq_consume_no_memory(struct mq_consume *c);

@@ -16,20 +16,38 @@ bool mq_feed_ended(const struct mq_feed *f)
 
 /* --- what is not there ---------------------------------------------------------------------- */
 
+/* What was damaged, for people: offsets, or where no record was, its place. */
+static void tell_damage(struct mq_consume *c, struct mq_feed *f, const struct mq_loss *loss)
+{
+	char what[160];
+	bool records = loss->to > loss->from;
+
+	if (records)
+		snprintf(what, sizeof what, "offsets %" PRIu64 " to %" PRIu64, loss->from, loss->to);
+	else
+		snprintf(what, sizeof what, "a batch without records, %s", loss->where);
+	if (!c->report.damage)
+		snprintf(c->damage, sizeof c->damage, "%s:%" PRIu32 ": %s", f->topic, f->partition, what);
+	if (records)
+		mq_ops_notice(c->mq, 0, "%s:%" PRIu32 ": %s are damaged and passed over", f->topic, f->partition, what);
+	else
+		mq_ops_notice(c->mq, 0, "%s:%" PRIu32 ": a batch without records does not verify and is passed over (%s)", f->topic,
+		              f->partition, loss->where);
+}
+
 /* Offsets that nobody will get: told, counted, passed. */
 static int lose(struct mq_consume *c, struct mq_feed *f, const struct mq_loss *loss)
 {
 	uint64_t from = loss->from > f->next ? loss->from : f->next, to = loss->to < f->end ? loss->to : f->end;
 	uint64_t n = to > from ? to - from : 0;
 
-	mq_ops_notice(c->mq, loss->damage ? 0 : 1, "%s:%" PRIu32 ": offsets %" PRIu64 " to %" PRIu64 " %s", f->topic, f->partition,
-	              loss->from, loss->to, loss->damage ? "are damaged and passed over" : "are not held any more");
 	if (loss->damage) {
-		if (!c->report.damage)
-			snprintf(c->damage, sizeof c->damage, "%s:%" PRIu32 ": offsets %" PRIu64 " to %" PRIu64, f->topic,
-			         f->partition, loss->from, loss->to);
+		tell_damage(c, f, loss);
 		c->report.damage++;
 		c->report.damage_records += n;
+	} else {
+		mq_ops_notice(c->mq, 1, "%s:%" PRIu32 ": offsets %" PRIu64 " to %" PRIu64 " are not held any more", f->topic, f->partition,
+		              loss->from, loss->to);
 	}
 	f->lost += n;
 	if (to <= f->next)

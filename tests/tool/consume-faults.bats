@@ -24,3 +24,22 @@ dead_publisher() {
 	wait $reader || true
 }
 @test "a follower that sleeps gets what a durable publisher left when it died before its sync" { each dead_publisher; }
+
+no_records() {
+	for p in one two; do mq-publish --producer $p -m $p T; done
+	seg=$(segment T)
+	at=$(grep -abo mqB "$seg" | cut -d : -f 1 | sed -n 3p)
+	for byte in 16 130; do # of its header, of its body
+		flip "$seg" $((at + byte))
+		for how in '' '-g g'$byte --json; do
+			fails 2 mq-consume $how T
+			has "$said" two
+			has "$said" "T:0: a batch without records does not verify and is passed over (segment ${seg##*/}, byte $at)"
+			has "$said" "damage was passed: T:0: a batch without records, segment ${seg##*/}, byte $at"
+			has "$said" '1 damaged places passed, 0 records lost'
+			case $said in *offsets*) echo "$said"; return 1 ;; esac
+		done
+		flip "$seg" $((at + byte))
+	done
+}
+@test "damage where no record was is told by its place, not by offsets" { each no_records; }
