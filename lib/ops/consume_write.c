@@ -108,7 +108,7 @@ int mq_write_record(struct mq_consume *c, const struct mq_feed *f, const struct 
 	int rc;
 
 	switch (c->req->form) {
-	case MQ_OUT_JSON: rc = mq_form_json(out, &place, r); break;
+	case MQ_OUT_JSON: rc = mq_form_json(out, &place, r, c->req->visible_control); break;
 	case MQ_OUT_FRAMES: rc = write_frame(c, r, out); break;
 	case MQ_OUT_FORMAT: rc = mq_form_format(out, &c->spare, &place, r, c->req->visible_control); break;
 	case MQ_OUT_POSITIONS: rc = write_position(c, f, r, out); break;

@@ -17,9 +17,10 @@ struct mq_form_place {
 /*
  * An object and a newline: v topic partition offset timestamp key headers tag id payload.  What a record does not
  * have is left out.  What is not UTF-8 stands in base64 under its name with _b64; headers whose names repeat are
- * an array of [name, value].  0 or -ENOMEM.
+ * an array of [name, value].  visible: for a terminal, so that no character that steers one stands as it is; the object is
+ * the same.  0 or -ENOMEM.
  */
-int mq_form_json(struct mq_buf *out, const struct mq_form_place *place, const struct mq_rec *r);
+int mq_form_json(struct mq_buf *out, const struct mq_form_place *place, const struct mq_rec *r, bool visible);
 
 /*
  * kcat's letters: %t topic %p partition %o offset %k key %s payload %S its length %K the key's length %T the time in
@@ -31,6 +32,10 @@ int mq_form_format(struct mq_buf *out, const struct mq_buf *compiled, const stru
 
 /* Bytes as cat -v shows them, but for tab, and for UTF-8 that prints. */
 int mq_form_visible(struct mq_buf *out, const char *bytes, size_t n);
+
+/* Whether a well-formed UTF-8 sequence shows as what it is and steers nothing: no control character of ASCII but tab, none of
+ * U+0080 to U+009F, no separator of lines, nothing that turns text round. */
+bool mq_form_prints(const char *p, size_t len);
 
 /* Bytes of a well-formed UTF-8 sequence at p; 0: there is none. */
 size_t mq_utf8_len(const char *p, size_t n);

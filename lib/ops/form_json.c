@@ -34,34 +34,50 @@ static int put_time(struct mq_buf *out, int64_t us)
 	return put(out, text);
 }
 
-/* A string with its quotes; p is UTF-8.  U+0080 to U+009F steer a terminal as bytes below 32 do. */
-static int put_string(struct mq_buf *out, const char *p, size_t n)
+/* \" \\ \n …, or \u and the character's number.  At most 6 bytes. */
+static char *escape(char *to, unsigned c)
 {
 	static const char hex[] = "0123456789abcdef";
+	*to++ = '\\';
+	if (c == '"' || c == '\\') {
+		*to++ = (char)c;
+	} else if (c == '\n' || c == '\t' || c == '\r') {
+		*to++ = c == '\n' ? 'n' : c == '\t' ? 't' : 'r';
+	} else {
+		*to++ = 'u';
+		for (int shift = 12; shift >= 0; shift -= 4)
+			*to++ = hex[c >> shift & 15];
+	}
+	return to;
+}
+
+/* The sequence at p, of two or three bytes. */
+static unsigned decode(const unsigned char *p, size_t len)
+{
+	return len == 2 ? (p[0] & 0x1fu) << 6 | (p[1] & 0x3fu) : (p[0] & 0xfu) << 12 | (p[1] & 0x3fu) << 6 | (p[2] & 0x3fu);
+}
+
+/* A string with its quotes; p is UTF-8.  What JSON does not ask to be escaped, and steers a terminal, is for one. */
+static int put_string(struct mq_buf *out, const char *p, size_t n, bool visible)
+{
 	if (mq_buf_reserve(out, 6 * n + 2) < 0)
 		return -ENOMEM;
 	char *to = out->p + out->len;
 	*to++ = '"';
 	for (size_t i = 0; i < n; i++) {
 		unsigned char c = (unsigned char)p[i];
-		bool c1 = c == 0xc2 && i + 1 < n && (unsigned char)p[i + 1] < 0xa0;
-		if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f && !c1) {
+		if (c >= 0x20 && c != '"' && c != '\\' && (c < 0x7f || !visible)) {
 			*to++ = (char)c;
 			continue;
 		}
-		if (c1)
-			c = (unsigned char)p[++i];
-		*to++ = '\\';
-		if (c == '"' || c == '\\') {
-			*to++ = (char)c;
-		} else if (c == '\n' || c == '\t' || c == '\r') {
-			*to++ = c == '\n' ? 'n' : c == '\t' ? 't' : 'r';
+		size_t len = c < 0x7f ? 1 : mq_utf8_len(p + i, n - i);
+		if (c < 0x7f || !mq_form_prints(p + i, len)) {
+			to = escape(to, len == 1 ? c : decode((const unsigned char *)p + i, len));
 		} else {
-			memcpy(to, "u00", 3);
-			to[3] = hex[c >> 4];
-			to[4] = hex[c & 15];
-			to += 5;
+			memcpy(to, p + i, len);
+			to += len;
 		}
+		i += len - 1;
 	}
 	*to++ = '"';
 	out->len = (size_t)(to - out->p);
@@ -69,7 +85,7 @@ static int put_string(struct mq_buf *out, const char *p, size_t n)
 }
 
 /* ,"name":"text" or ,"name_b64":"…"; nothing where there is none. */
-static int put_member(struct mq_buf *out, const char *name, const char *p, uint32_t n)
+static int put_member(struct mq_buf *out, const char *name, const char *p, uint32_t n, bool visible)
 {
 	if (!p)
 		return 0;
@@ -82,7 +98,7 @@ static int put_member(struct mq_buf *out, const char *name, const char *p, uint3
 	if (rc < 0)
 		return rc;
 	if (text)
-		return put_string(out, p, n);
+		return put_string(out, p, n, visible);
 	rc = put(out, "\"");
 	if (rc == 0)
 		rc = mq_b64_encode(out, p, n);
@@ -113,10 +129,10 @@ static struct headers look(const struct mq_rec *r)
 	return found;
 }
 
-static int put_value(struct mq_buf *out, const struct mq_header_view *h, bool text)
+static int put_value(struct mq_buf *out, const struct mq_header_view *h, bool text, bool visible)
 {
 	if (text)
-		return put_string(out, h->value, h->value_len);
+		return put_string(out, h->value, h->value_len, visible);
 	int rc = put(out, "\"");
 	if (rc == 0)
 		rc = mq_b64_encode(out, h->value, h->value_len);
@@ -124,24 +140,24 @@ static int put_value(struct mq_buf *out, const struct mq_header_view *h, bool te
 }
 
 /* A name is a member's name and must be text: bytes that are none become U+FFFD. */
-static int put_name(struct mq_buf *out, const struct mq_header_view *h)
+static int put_name(struct mq_buf *out, const struct mq_header_view *h, bool visible)
 {
 	struct mq_buf clean = MQ_BUF_INIT;
 	int rc = 0;
 	if (mq_utf8_ok(h->name, h->name_len))
-		return put_string(out, h->name, h->name_len);
+		return put_string(out, h->name, h->name_len, visible);
 	for (size_t at = 0; at < h->name_len && rc == 0;) {
 		size_t len = mq_utf8_len(h->name + at, h->name_len - at);
 		rc = len ? mq_buf_add(&clean, h->name + at, len) : put(&clean, "\xef\xbf\xbd");
 		at += len ? len : 1;
 	}
 	if (rc == 0)
-		rc = put_string(out, clean.p, clean.len);
+		rc = put_string(out, clean.p, clean.len, visible);
 	mq_buf_release(&clean);
 	return rc;
 }
 
-static int put_headers(struct mq_buf *out, const struct mq_rec *r)
+static int put_headers(struct mq_buf *out, const struct mq_rec *r, bool visible)
 {
 	if (!r->headers_len)
 		return 0;
@@ -156,18 +172,18 @@ static int put_headers(struct mq_buf *out, const struct mq_rec *r)
 		rc = put(out, first ? what.repeat ? "[" : "" : what.repeat ? ",[" : ",");
 		first = false;
 		if (rc == 0)
-			rc = put_name(out, &h);
+			rc = put_name(out, &h, visible);
 		if (rc == 0)
 			rc = put(out, what.repeat ? "," : ":");
 		if (rc == 0)
-			rc = put_value(out, &h, what.text);
+			rc = put_value(out, &h, what.text, visible);
 		if (rc == 0 && what.repeat)
 			rc = put(out, "]");
 	}
 	return rc < 0 ? rc : put(out, what.repeat ? "]" : "}");
 }
 
-int mq_form_json(struct mq_buf *out, const struct mq_form_place *place, const struct mq_rec *r)
+int mq_form_json(struct mq_buf *out, const struct mq_form_place *place, const struct mq_rec *r, bool visible)
 {
 	int rc = put(out, "{\"v\":1,\"topic\":\"");
 	if (rc == 0)
@@ -187,19 +203,19 @@ int mq_form_json(struct mq_buf *out, const struct mq_form_place *place, const st
 	if (rc == 0)
 		rc = put(out, "\"");
 	if (rc == 0)
-		rc = put_member(out, "key", r->key, r->key_len);
+		rc = put_member(out, "key", r->key, r->key_len, visible);
 	if (rc == 0)
-		rc = put_headers(out, r);
+		rc = put_headers(out, r, visible);
 	if (rc == 0)
-		rc = put_member(out, "tag", r->tag, r->tag_len);
+		rc = put_member(out, "tag", r->tag, r->tag_len, visible);
 	if (rc == 0)
-		rc = put_member(out, "id", r->id, r->id_len);
+		rc = put_member(out, "id", r->id, r->id_len, visible);
 	if (rc == 0 && r->expiry_us > 0) {
 		char when[MQ_WHEN_TEXT_MAX];
 		mq_when_format(r->expiry_us, when);
 		rc = mq_buf_printf(out, ",\"expiry\":\"%s\"", when);
 	}
 	if (rc == 0)
-		rc = put_member(out, "payload", r->payload ? r->payload : "", r->payload_len);
+		rc = put_member(out, "payload", r->payload ? r->payload : "", r->payload_len, visible);
 	return rc < 0 ? rc : put(out, "}\n");
 }

@@ -66,8 +66,8 @@ static void put_caret(struct mq_buf *out, unsigned char c)
 	out->p[out->len++] = (char)c;
 }
 
-/* U+0080 to U+009F move cursors, too; U+202A … U+202E and U+2066 … U+2069 turn text round. */
-static bool prints(const char *s, size_t len)
+/* U+0080 to U+009F move cursors, too; U+2028 and U+2029 end lines; U+202A … U+202E and U+2066 … U+2069 turn text round. */
+bool mq_form_prints(const char *s, size_t len)
 {
 	const unsigned char *p = (const unsigned char *)s;
 	if (len == 1)
@@ -75,7 +75,7 @@ static bool prints(const char *s, size_t len)
 	if (len == 2)
 		return p[0] != 0xc2 || p[1] >= 0xa0;
 	if (len == 3 && p[0] == 0xe2)
-		return !((p[1] == 0x80 && p[2] >= 0xaa && p[2] <= 0xae) || (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9));
+		return !((p[1] == 0x80 && p[2] >= 0xa8 && p[2] <= 0xae) || (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9));
 	return len > 0;
 }
 
@@ -85,7 +85,7 @@ int mq_form_visible(struct mq_buf *out, const char *bytes, size_t n)
 		return -ENOMEM;
 	for (size_t at = 0; at < n;) {
 		size_t len = mq_utf8_len(bytes + at, n - at);
-		if (prints(bytes + at, len)) {
+		if (mq_form_prints(bytes + at, len)) {
 			memcpy(out->p + out->len, bytes + at, len);
 			out->len += len;
 			at += len;

@@ -27,6 +27,30 @@ on_terminal() { script -qec "$1" /dev/null </dev/null | tr -d '\r'; }
 	done
 }
 
+# U+0080 to U+009F, U+007F, what turns text round, and what some take for the end of a line.
+steering=$'\u0080 \u0085 \u009b31m \u009f \x7f \u2028 \u2029 \u202a \u202e \u2066 \u2069'
+steers() { grep -qP '[\x{7f}-\x{9f}\x{2028}-\x{202e}\x{2066}-\x{2069}]'; }
+
+@test "nor a character beyond ASCII that steers a terminal" {
+	steers <<<"$steering"
+	mq-publish -k "k$steering" -T "t$steering" --id "i$steering" -H "n$steering=$steering" -m "p$steering ä€😀" orders
+	for form in '' '-K :' --json --frame "--format '%k %s %h\n'" '--manual -g g --timeout 0s'; do
+		on_terminal "mq-consume $form orders" >"$BATS_TEST_TMPDIR/shown" || true
+		grep -q 'ä€😀' "$BATS_TEST_TMPDIR/shown"
+		run ! steers <"$BATS_TEST_TMPDIR/shown"
+		on_terminal "mq-consume --raw $form orders" >"$BATS_TEST_TMPDIR/shown" || true
+		grep -qF "$steering" "$BATS_TEST_TMPDIR/shown"
+		mq-consume ${form/*format*/--frame} orders >"$BATS_TEST_TMPDIR/shown" || true
+		grep -qF "$steering" "$BATS_TEST_TMPDIR/shown"
+	done
+	run -0 on_terminal 'mq-consume --json orders'
+	[[ $output == *'p\u0080 \u0085 \u009b31m \u009f \u007f \u2028 \u2029 \u202a \u202e \u2066 \u2069 ä€😀"'* ]]
+	[[ $output == *'"headers":{"n\u0080 '* ]]
+	jq -e --arg want "$steering" '.tag == "t" + $want and .id == "i" + $want and .headers["n" + $want] == $want' <<<"$output"
+	run -0 on_terminal 'mq-consume orders'
+	[[ $output == *'pM-BM-^@ M-BM-^E M-BM-^[31m M-BM-^_ ^? M-bM-^@M-( '* ]]
+}
+
 @test "--raw, a pipe and a file get the bytes as they are" {
 	mq-publish -m $'\e[31m' orders
 	[ "$(on_terminal 'mq-consume --raw orders')" = $'\e[31m' ]

@@ -37,7 +37,7 @@ static void header(struct mq_buf *blob, const char *name, const char *value, siz
 static void assert_json(const struct mq_rec *r, const char *want)
 {
 	struct mq_buf out = MQ_BUF_INIT;
-	assert_int_equal(mq_form_json(&out, &place, r), 0);
+	assert_int_equal(mq_form_json(&out, &place, r, false), 0);
 	assert_text(&out, want);
 }
 
@@ -70,17 +70,26 @@ static void json_tells_an_empty_key_from_none(void **state)
 	            "\"payload\":\"\"}\n");
 }
 
-static json_t *parsed(const struct mq_rec *r)
+static json_t *load(const struct mq_rec *r, bool visible)
 {
 	struct mq_buf out = MQ_BUF_INIT;
 	json_error_t why;
-	assert_int_equal(mq_form_json(&out, &place, r), 0);
+	assert_int_equal(mq_form_json(&out, &place, r, visible), 0);
 	assert_int_equal(out.p[out.len - 1], '\n');
 	assert_null(memchr(out.p, '\n', out.len - 1)); /* one object a line */
 	json_t *o = json_loadb(out.p, out.len, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &why);
 	if (!o)
 		fail_msg("%s: %.*s", why.text, (int)out.len, out.p);
 	mq_buf_release(&out);
+	return o;
+}
+
+/* To a terminal it is the same object. */
+static json_t *parsed(const struct mq_rec *r)
+{
+	json_t *o = load(r, false), *shown = load(r, true);
+	assert_true(json_equal(o, shown));
+	json_decref(shown);
 	return o;
 }
 
@@ -135,6 +144,28 @@ static void utf8_is_text_and_what_only_looks_like_it_is_not(void **state)
 	}
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
 		assert_false(mq_utf8_ok(bad[i], strlen(bad[i])));
+}
+
+static void json_for_a_terminal_holds_nothing_that_steers_it(void **state)
+{
+	(void)state;
+	static const char *const shown[][2] = {
+	    {"\x7f", "\\u007f"},           {"\xc2\x80", "\\u0080"},     {"\xc2\x9b", "\\u009b"},     {"\xc2\x9f", "\\u009f"},
+	    {"\xc2\xa0", "\xc2\xa0"},      {"\xe2\x80\xa7", "\xe2\x80\xa7"}, {"\xe2\x80\xa8", "\\u2028"}, {"\xe2\x80\xa9", "\\u2029"},
+	    {"\xe2\x80\xaa", "\\u202a"},   {"\xe2\x80\xae", "\\u202e"}, {"\xe2\x80\xaf", "\xe2\x80\xaf"}, {"\xe2\x81\xa6", "\\u2066"},
+	    {"\xe2\x81\xa9", "\\u2069"},   {"\x1b\t", "\\u001b\\t"}, {"\xf0\x9f\x90\x98", "\xf0\x9f\x90\x98"}};
+	for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
+		struct mq_rec r = {TEXT("x"), .key = shown[i][0], .key_len = (uint32_t)strlen(shown[i][0]), .time_us = time_us};
+		struct mq_buf out = MQ_BUF_INIT;
+		char want[200];
+		snprintf(want, sizeof want,
+		         "{\"v\":1,\"topic\":\"orders\",\"partition\":3,\"offset\":0,\"timestamp\":\"2024-05-01T12:34:56.250000Z\",\"key\":\"%s\","
+		         "\"payload\":\"x\"}\n",
+		         shown[i][1]);
+		assert_int_equal(mq_form_json(&out, &place, &r, true), 0);
+		assert_text(&out, want);
+		json_decref(parsed(&r));
+	}
 }
 
 static void headers_that_repeat_are_an_array_in_their_order(void **state)
@@ -252,6 +283,7 @@ static void utf8_is_shown_but_for_what_moves_cursors_or_turns_text(void **state)
 	assert_visible("Zo\xc3\xab \xe2\x82\xac", 8, "Zo\xc3\xab \xe2\x82\xac");
 	assert_visible("\xc2\x9b\x33\x31m", 5, "M-BM-^[31m");             /* U+009B, CSI */
 	assert_visible("\xe2\x80\xae", 3, "M-bM-^@M-.");                   /* U+202E, right to left */
+	assert_visible("\xe2\x80\xa8", 3, "M-bM-^@M-(");                   /* U+2028, a line ends */
 	assert_visible("\xe2\x82", 2, "M-bM-^B");
 }
 
@@ -369,6 +401,7 @@ int main(void)
 	    cmocka_unit_test(json_tells_an_empty_key_from_none),
 	    cmocka_unit_test(every_byte_comes_back_through_json_as_text_or_as_base64),
 	    cmocka_unit_test(utf8_is_text_and_what_only_looks_like_it_is_not),
+	    cmocka_unit_test(json_for_a_terminal_holds_nothing_that_steers_it),
 	    cmocka_unit_test(headers_that_repeat_are_an_array_in_their_order),
 	    cmocka_unit_test(header_values_that_are_no_text_are_all_base64),
 	    cmocka_unit_test(base64_that_is_none_is_refused),
