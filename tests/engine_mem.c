@@ -286,9 +286,10 @@ static int store_await(const char *where, struct mq_wait *w, int *ret_fd, struct
 		return mq_err_sys(err, slot, "cannot watch /dev/shm");
 	snprintf(path, sizeof path, "/dev/shm/mq-mem-%s", strchr(where, ':') + 1);
 	fd = mq_sys->open_path(path, O_PATH | O_CLOEXEC, 0);
-	*ret_fd = dir;
-	if (fd < 0)
+	if (fd < 0) {
+		*ret_fd = dir;
 		return 1;
+	}
 	mq_sys->close(fd);
 	mq_wait_unwatch(w, slot);
 	mq_sys->close(dir);

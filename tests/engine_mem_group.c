@@ -24,6 +24,7 @@ struct mem_owner {
 	struct mq_owner base;
 	struct mem_store *s;
 	struct mem_key key;
+	uint32_t seeks; /* of its place, when it was taken */
 	int fd;
 };
 
@@ -255,7 +256,7 @@ static int owner_take(struct mq_member *member, const char *topic, uint32_t p, s
 	if (fd < 0)
 		return fd;
 	struct mem_owner *o = calloc(1, sizeof *o);
-	*o = (struct mem_owner){{m->base.engine}, m->s, k, fd};
+	*o = (struct mem_owner){{m->base.engine}, m->s, k, place_of(m->s, &k)->place.seeks, fd};
 	*ret = &o->base;
 	return 1;
 }
@@ -301,6 +302,19 @@ static int owner_arm(struct mq_owner *o, struct mq_wait *w, struct mq_err *err)
 {
 	int slot = mq_wait_watch(w, ((struct mem_owner *)o)->s->fd, IN_MODIFY, true);
 	return slot < 0 ? mq_err_sys(err, slot, "cannot watch") : 0;
+}
+
+static int owner_look(struct mq_owner *owner, struct mq_err *err)
+{
+	struct mem_owner *o = (struct mem_owner *)owner;
+	int rc = mem_begin(o->s, err);
+	if (rc < 0)
+		return rc;
+	mem_end(o->s);
+	const struct mem_place *p = place_of(o->s, &o->key);
+	if (!p)
+		return mq_err_set(err, MQ_ENOTOPIC, "%s: the group was deleted", o->key.name);
+	return p->place.seeks == o->seeks ? 0 : mq_err_set(err, MQ_EAGAIN, "%s: the place was set by hand meanwhile", o->key.name);
 }
 
 static int owner_commit(struct mq_owner *owner, uint64_t offset, uint64_t lost_more, struct mq_err *err)
@@ -397,6 +411,7 @@ const struct mq_engine mem_groups = {
 	.owner_place = owner_place,
 	.owner_merge_acks = owner_merge_acks,
 	.owner_arm = owner_arm,
+	.owner_look = owner_look,
 	.owner_commit = owner_commit,
 	.owner_sync = owner_sync,
 	.owner_handler_fd = owner_handler_fd,

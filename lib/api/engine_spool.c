@@ -375,6 +375,7 @@ const struct mq_engine mq_engine_file = {
     .owner_place = mq_engine_spool_owner_place,
     .owner_merge_acks = mq_engine_spool_owner_merge_acks,
     .owner_arm = mq_engine_spool_owner_arm,
+    .owner_look = mq_engine_spool_owner_look,
     .owner_commit = mq_engine_spool_owner_commit,
     .owner_sync = mq_engine_spool_owner_sync,
     .owner_handler_fd = mq_engine_spool_owner_handler_fd,

@@ -198,7 +198,12 @@ int mq_engine_spool_owner_arm(struct mq_owner *op, struct mq_wait *w, struct mq_
 	if (o->bell < 0)
 		o->bell = mq_sys->openat(o->g.dir, "bell", 0, 0);
 	rc = o->bell < 0 ? o->bell : mq_wait_watch(w, o->bell, IN_MODIFY | IN_CLOSE_WRITE, o->g.topic->spool->events);
-	return rc < 0 ? mq_err_sys(err, rc, "cannot watch for acknowledgements") : 0;
+	return rc < 0 ? mq_err_sys(err, rc, "cannot watch the group's place") : 0;
+}
+
+int mq_engine_spool_owner_look(struct mq_owner *op, struct mq_err *err)
+{
+	return mq_ownership_holds(&((struct owner *)op)->o, err);
 }
 
 int mq_engine_spool_owner_commit(struct mq_owner *op, uint64_t offset, uint64_t lost_more, struct mq_err *err)

@@ -100,10 +100,13 @@ struct mq_consume {
 	struct mq_handlers *handlers; /* NULL: to the sink */
 	struct mq_wait wait;          /* while armed */
 	bool armed, armed_reading;    /* sleepers are announced; sources among them */
-	int armed_members, armed_out; /* slots from 0 on that tell of members; the sink's number */
+	int armed_members;            /* slots from 0 on that tell of members; */
+	int armed_places;             /* from there on, of what was done to places; */
+	int armed_out;                /* the sink's number */
 	int64_t armed_deadline_ns;
 	unsigned busy;                /* steps in a row that did something */
 	bool takes_news;              /* partitions were taken: what is armed is not all */
+	bool look_again;              /* at the places of what is owned */
 	bool told_place, told_held;   /* said once: -o is not used; others hold partitions */
 	bool told_waiting;            /* said, too: that topics[0] and its spool are waited for */
 	bool ended;                   /* nothing more is to be read */
@@ -160,6 +163,8 @@ int mq_group_stood(struct mq_consume *c, const struct mq_feed *f, uint64_t *ret)
 int mq_group_take(struct mq_consume *c);
 /* Somebody came or went: what is not free yet may be so in a moment. */
 void mq_group_stir(struct mq_consume *c);
+/* Others may have done something to the places of what is owned: are they still this member's to move? */
+int mq_group_look(struct mq_consume *c);
 /* Commit f->done, if it moved. */
 int mq_group_commit_feed(struct mq_consume *c, struct mq_feed *f);
 /* At most once: the place of f is f->next, durably, before what lies below is given out. */

@@ -195,6 +195,16 @@ int mq_group_take(struct mq_consume *c)
 	return some;
 }
 
+int mq_group_look(struct mq_consume *c)
+{
+	int rc = 0;
+	for (size_t i = 0; i < c->feeds_n && rc == 0 && c->look_again; i++)
+		if (c->feeds[i].owner)
+			rc = c->engine->owner_look(c->feeds[i].owner, c->err);
+	c->look_again = false;
+	return rc;
+}
+
 /* --- committing ----------------------------------------------------------------------------- */
 
 int mq_group_commit_feed(struct mq_consume *c, struct mq_feed *f)

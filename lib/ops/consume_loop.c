@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Read, hand out, commit; and when there is nothing to do, sleep until there is. */
 #include <errno.h>
+#include <string.h>
 
 #include "ops/consume.h"
 #include "sys/sys.h"
@@ -107,7 +108,8 @@ static int step(struct mq_consume *c)
 {
 	int rc = 0, some = 0;
 
-	if (c->member && c->take_again_ns >= 0 && !c->ended)
+	rc = mq_group_look(c);
+	if (rc == 0 && c->member && c->take_again_ns >= 0 && !c->ended)
 		rc = mq_group_take(c);
 	some = c->takes_news = rc > 0;
 	if (rc >= 0 && !c->ended && !c->pace_until_ns && (!c->handlers || mq_handlers_room(c)))
@@ -170,8 +172,22 @@ static int arm_feeds(struct mq_consume *c)
 			rc = c->engine->source_arm(f->source, &c->wait, c->err);
 			f->armed = rc >= 0;
 		}
-		if (rc >= 0 && f->owner && c->req->form == MQ_OUT_POSITIONS && !c->handlers)
-			rc = c->engine->owner_arm(f->owner, &c->wait, c->err);
+	}
+	return rc;
+}
+
+/* What is done to the place of one is told in its topic. */
+static int arm_places(struct mq_consume *c)
+{
+	const char *topic = NULL;
+	int rc = 0;
+	for (size_t i = 0; i < c->feeds_n && rc >= 0; i++) {
+		const struct mq_feed *f = &c->feeds[i];
+		if (!f->owner || (topic && strcmp(topic, f->topic) == 0))
+			continue;
+		topic = f->topic;
+		rc = c->engine->owner_arm(f->owner, &c->wait, c->err);
+		c->look_again = true;
 	}
 	return rc;
 }
@@ -193,7 +209,10 @@ static int arm(struct mq_consume *c)
 	c->armed_reading = is_reading(c);
 	c->armed_deadline_ns = c->armed_out = -1;
 	int rc = c->member && wants_partitions(c) ? c->engine->member_arm(c->member, w, c->err) : 0;
-	c->armed_members = w->slots_n;
+	c->armed_members = c->armed_places = w->slots_n;
+	if (rc >= 0)
+		rc = arm_places(c);
+	c->armed_places = w->slots_n;
 	if (rc >= 0)
 		rc = arm_feeds(c);
 	if (rc >= 0 && c->handlers)
@@ -230,6 +249,8 @@ static int wait(struct mq_consume *c)
 	for (int i = 0; i < c->armed_members; i++)
 		if (mq_wait_events(&c->wait, i))
 			mq_group_stir(c);
+	for (int i = c->armed_members; i < c->armed_places; i++)
+		c->look_again |= mq_wait_events(&c->wait, i) != 0;
 	if (c->armed_out >= 0 && (mq_wait_ready(&c->wait, c->armed_out) & (POLLERR | POLLNVAL)))
 		c->sink.gone = true;
 	c->pace_until_ns = 0;

@@ -91,9 +91,9 @@ int mq_acks_count(struct mq_group_topic *g, uint32_t p, const struct mq_commit *
 	return 0;
 }
 
-void mq_group_ring(struct mq_group_topic *g)
+void mq_group_ring(int dir)
 {
-	int fd = mq_sys->openat(g->dir, "bell", O_WRONLY, 0);
+	int fd = mq_sys->openat(dir, "bell", O_WRONLY, 0);
 
 	if (fd < 0)
 		return; /* the owner's poll covers it */
@@ -111,6 +111,6 @@ int mq_acks_add(struct mq_group_topic *g, uint32_t p, const struct mq_commit *no
 	rc = mq_acks_append(g, p, now, offsets, n, err);
 	unlock_acks(g, p);
 	if (rc == 0 || rc == MQ_EAGAIN) /* there may be something to tidy */
-		mq_group_ring(g);
+		mq_group_ring(g->dir);
 	return rc;
 }

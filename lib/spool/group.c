@@ -123,6 +123,7 @@ int mq_group_topic_open(struct mq_group_topic *g, struct mq_topic *t, const char
 	g->dir = g->locks = g->offsets = -1;
 	if (rc < 0)
 		return rc;
+	snprintf(g->group, sizeof g->group, "%s", group);
 	snprintf(g->label, sizeof g->label, "group %s, %s", group, t->name);
 	topics = group_dir(t->spool, group, create, err);
 	if (topics < 0)
@@ -235,8 +236,9 @@ struct removal {
 	struct mq_err *err;
 };
 
-/* Its name first: a member that comes meanwhile makes another, and does not put files into this one. */
-static int take_away(struct removal *r, const char *topic)
+/* Its name first: a member that comes meanwhile makes another, and does not put files into this one.  Then its owners, if there
+ * are any, are told, who might sleep on. */
+static int take_away(struct removal *r, const char *topic, int dir)
 {
 	char gone[32];
 	int rc = mq_random_name(".gone-", gone, r->err);
@@ -248,6 +250,7 @@ static int take_away(struct removal *r, const char *topic)
 		return 0; /* somebody else does it */
 	if (rc < 0)
 		return mq_err_sys(r->err, rc, "group %s: cannot remove its place in %s", r->group, topic);
+	mq_group_ring(dir);
 	rc = mq_dir_sync(r->topics, "topics", r->err);
 	return rc < 0 ? rc : mq_dir_remove(r->topics, gone, 0, r->err);
 }
@@ -269,7 +272,7 @@ static int remove_topic(void *arg, const char *topic)
 	    mq_sys->lock(locks, MQ_LOCK_WRITE, 0, MQ_GROUP_HANDLER_BYTE, false) < 0)
 		rc = mq_err_set(r->err, MQ_EAGAIN, "group %s, %s: members are at work; stop them, or use --force", r->group, topic);
 	if (rc == 0 && !r->dry_run)
-		rc = take_away(r, topic);
+		rc = take_away(r, topic, dir);
 	if (locks >= 0)
 		(void)mq_sys->close(locks);
 	(void)mq_sys->close(dir);

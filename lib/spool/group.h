@@ -10,13 +10,14 @@
  *   offsets.failed  a sync of it failed: whoever comes next replaces it
  *   owners      a line of text of each partition's last owner, 128 bytes at p * 128; left there by one that died
  *   acked.P     acknowledgements from outside (mq-group commit) above the committed offset
- *   bell        rung after acked.P was changed
+ *   bell        rung after acked.P was changed, a place was set by hand, or all this was given another name to be removed
  *
  * Every slot names the topic's id: a topic deleted and made again starts clean (rule 4).
  */
 #ifndef MQ_SPOOL_GROUP_H
 #define MQ_SPOOL_GROUP_H
 
+#include "base/name.h"
 #include "spool/topic.h"
 
 #define MQ_GROUP_HANDLER_BYTE (UINT64_C(1) << 32)
@@ -28,6 +29,7 @@ struct mq_group_topic {
 	struct mq_topic *topic; /* borrowed */
 	int dir;                /* owned */
 	int locks, offsets;     /* owned; locks -1 where this user may not */
+	char group[MQ_NAME_MAX + 1];
 	uint32_t group_sum;     /* of the group's name, for tokens */
 	char label[448];        /* "group billing, orders" */
 };
@@ -54,8 +56,9 @@ int mq_group_remove(struct mq_spool *s, const char *group, const char *topic, bo
 int mq_group_witness(struct mq_topic *t, uint32_t p, const struct mq_segment_id *segment, uint64_t *pos, uint64_t *offset,
                      uint64_t *committed);
 
-/* Wake the owners, who look for acknowledgements and for a place set by hand. */
-void mq_group_ring(struct mq_group_topic *g);
+/* Wake the owners, who look for acknowledgements, for a place set by hand, and for whether the group is still there.  dir: its
+ * topic's. */
+void mq_group_ring(int dir);
 
 /* 1: owned; the owner's line ("PID HOST MEMBER") goes to ret_line.  *ret_handler: a handler's lock is held. */
 int mq_group_owner(struct mq_group_topic *g, uint32_t p, char ret_line[MQ_GROUP_OWNER_LEN], bool *ret_handler,

@@ -168,6 +168,6 @@ int mq_offsets_force_seek(struct mq_group_topic *g, uint32_t p, uint64_t offset,
 	rc = set_place(g, p, offset, err);
 	mq_offsets_unlock(g);
 	if (rc == 0)
-		mq_group_ring(g);
+		mq_group_ring(g->dir);
 	return rc;
 }

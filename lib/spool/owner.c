@@ -48,8 +48,9 @@ static void init(struct mq_ownership *o, uint32_t p)
 }
 
 /* The bytes are ours; but do the files still have their names?  A group that is deleted goes with its locks held. */
-static int still_named(struct mq_ownership *o, const struct mq_membership *m, struct mq_err *err)
+static int still_named(struct mq_ownership *o, struct mq_err *err)
 {
+	const struct mq_topic *t = o->g.topic;
 	char path[2 * MQ_NAME_MAX + 16];
 	struct mq_stat locks, offsets, dir, named;
 	int rc = mq_sys->stat(o->g.locks, &locks);
@@ -58,9 +59,9 @@ static int still_named(struct mq_ownership *o, const struct mq_membership *m, st
 		rc = mq_sys->stat(o->g.offsets, &offsets);
 	if (rc == 0)
 		rc = mq_sys->stat(o->g.dir, &dir);
-	snprintf(path, sizeof path, "%s/topics/%s", m->group, o->g.topic->name);
+	snprintf(path, sizeof path, "%s/topics/%s", o->g.group, t->name);
 	if (rc == 0)
-		rc = mq_sys->statat(m->spool->groups, path, &named);
+		rc = mq_sys->statat(t->spool->groups, path, &named);
 	if (rc < 0 && rc != -ENOENT)
 		return mq_err_sys(err, rc, "%s: cannot look at its files", o->g.label);
 	return rc == 0 && locks.nlink > 0 && offsets.nlink > 0 && dir.ino == named.ino;
@@ -91,8 +92,18 @@ static int take_lock(struct mq_ownership *o, const struct mq_membership *m, stru
 		return 0;
 	if (rc < 0)
 		return mq_err_sys(err, rc, "%s: cannot lock partition %u", o->g.label, o->partition);
-	rc = still_named(o, m, err);
+	rc = still_named(o, err);
 	return rc == 0 ? -ESTALE : rc;
+}
+
+int mq_ownership_holds(struct mq_ownership *o, struct mq_err *err)
+{
+	int rc = mq_ownership_look(o, err);
+
+	if (rc < 0)
+		return rc;
+	rc = still_named(o, err);
+	return rc == 0 ? mq_err_set(err, MQ_ENOTOPIC, "%s: the group was deleted", o->g.label) : rc < 0 ? rc : 0;
 }
 
 int mq_ownership_take(struct mq_ownership *o, struct mq_membership *m, struct mq_topic *t, uint32_t p,

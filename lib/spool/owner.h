@@ -26,7 +26,7 @@ struct mq_ownership {
 	struct mq_commit commit; /* the last written */
 	struct mq_state_file state; /* of the partition: for the mark a commit carries */
 	int partition_dir;
-	int bell;               /* of the group's topic, for outside acknowledgements; -1 until armed */
+	int bell;               /* of the group's topic, for what others do to its place; -1 until armed */
 	bool taken;
 	bool died_before;       /* the owner before did not let go: its last sync may have failed, and nobody noted it */
 	bool passed_over;       /* the place was set by hand meanwhile: nothing is written any more */
@@ -41,6 +41,8 @@ int mq_ownership_take(struct mq_ownership *ret, struct mq_membership *m, struct 
 int mq_ownership_begin(struct mq_ownership *o, uint64_t start_offset, struct mq_err *err);
 /* Is it still ours to write?  Without a commit, too. */
 int mq_ownership_look(struct mq_ownership *o, struct mq_err *err);
+/* The same, and is the group's directory still the one of that name?  A deletion may have ended half-way.  MQ_ENOTOPIC. */
+int mq_ownership_holds(struct mq_ownership *o, struct mq_err *err);
 int mq_ownership_commit(struct mq_ownership *o, uint64_t offset, uint64_t lost_more, struct mq_err *err);
 int mq_ownership_sync(struct mq_ownership *o, struct mq_err *err);
 void mq_ownership_release(struct mq_ownership *o);

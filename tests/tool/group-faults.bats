@@ -124,3 +124,22 @@ new_behind_the_end() {
 	is "$(mq-consume -g g T)" "$(seq 3)"
 }
 @test "a new group is not set behind the end" { each new_behind_the_end; }
+
+half_deleted() {
+	need_strace
+	seq 5 | mq-publish T
+	mq-group seek -g g -o end T > /dev/null
+	mq-consume -f -g g T > out 2> said-by-consumer &
+	consumer=$!
+	trap 'kill $consumer 2> /dev/null || true' EXIT
+	until_true asleep T
+	# Whoever deletes the group is killed when its files have lost their name, and are all there still.
+	faulty '' fsync:signal=KILL:when=1 mq-group delete -g g --force T || true
+	[ -e the-spool/groups/g/topics/.gone-*/offsets ]
+	until_true sh -c "! kill -0 $consumer 2> /dev/null"
+	got=0
+	wait $consumer || got=$?
+	is $got 66
+	has "$(cat said-by-consumer)" deleted
+}
+@test "a member hears of a deletion that ended half-way" { each half_deleted; }

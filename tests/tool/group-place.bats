@@ -1,13 +1,9 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A group's place in the spool, set by hand and acknowledged from outside, while a member is at work and while none is.
-load engines
+load consume_faults # its at, asleep
 
 on_the_spool() { MQ_TEST_ENGINES=spool each "$1"; }
-
-at() { # GROUP TOPIC: its committed place
-	mq-group show -g "$1" --json "$2" | sed 's/.*"committed":\([^,]*\),.*/\1/'
-}
 
 stands_at() { [ "$(at g T)" = "$1" ]; }
 
@@ -69,3 +65,44 @@ deleted() {
 	has "$(cat said-by-consumer)" 'deleted'
 }
 @test "a member whose group was deleted ends" { on_the_spool deleted; }
+
+# Members that have nothing to do, each in its own way: to a pipe, to handlers, to a coproc, by hand.
+idle_member() { # HOW: until it owns T
+	rm -f out
+	mkfifo out
+	case $1 in
+	pipe) mq-consume -f -g g T > out 2> said-by-consumer & ;;
+	handler) mq-consume -f -g g T -- sh -c 'cat' > out 2> said-by-consumer & ;;
+	coproc) mq-consume -f -g g --coproc T -- sh -c 'while read -r x; do echo "$x" >&2; echo ok; done' > out 2> said-by-consumer & ;;
+	manual) mq-consume -f -g g --manual T > out 2> said-by-consumer & ;;
+	esac
+	consumer=$!
+	trap 'kill $consumer 2> /dev/null || true' EXIT
+	exec 5< out
+	until_true sh -c 'mq-group show -g g --json T | grep -q "\"owned\":true"'
+	until_true asleep T
+}
+
+consumer_ended() { # STATUS SAID
+	until_true sh -c "! kill -0 $consumer 2> /dev/null"
+	local status=0
+	wait $consumer || status=$?
+	is "$status" "$1"
+	has "$(cat said-by-consumer)" "$2"
+}
+
+idle_passed_over() {
+	seq 5 | mq-publish T
+	for how in pipe handler coproc manual; do
+		mq-group seek -g g -o end T > /dev/null
+		idle_member $how
+		mq-group seek -g g -o 2 --force T > /dev/null
+		consumer_ended 75 'set by hand'
+		is "$(at g T)" 2
+		mq-group seek -g g -o end T > /dev/null
+		idle_member $how
+		mq-group delete -g g --force
+		consumer_ended 66 deleted
+	done
+}
+@test "a member that has nothing to do hears at once that its place was set by hand, or that its group was deleted" { on_the_spool idle_passed_over; }
