@@ -137,6 +137,8 @@ class Segment:
             to = (nb['pos'], nb['base']) if nb else (stop, end_offset)
             damage(self.name, pos, to[0], offset, to[1], 'does not verify')
             pos, offset = to
+        if guessed and offset < end_offset:
+            damage(self.name, pos, pos, offset, end_offset, 'no file holds these offsets')
         if limit is None and pos < witness:
             damage(self.name, pos, witness, offset, None, 'the file ends before what was durable')
 
@@ -265,11 +267,13 @@ class Partition:
         if self.state.tail and self.state.tail['segment'] == self.head.id:
             self.end = max(self.start, self.state.visible())
 
-    def tell(self, *what):
-        self.damage.append(what)
+    def tell(self, name, pos, end, first, last, what):
+        if last is not None and (first or 0) < last <= self.start:
+            return  # it goes with its segment
+        self.damage.append((name, pos, end, first, last, what))
 
     def files(self):
-        """(the segments whose header verifies, {(base, id8): path} of the others)"""
+        """(this partition's segments whose header verifies, {(base, id8): path} of those whose does not)"""
         found, bad = [], {}
         for name in sorted(os.listdir(self.directory)):
             if m := re.fullmatch(r'(\d{20})\.([0-9a-f]{8})\.seg', name):
@@ -278,9 +282,8 @@ class Partition:
                     s = Segment(path)
                     if (s.base, s.id[:4].hex()) != (int(m[1]), m[2]):
                         raise ValueError('the header is of another file')
-                    if (s.topic, s.partition) != (self.topic, self.number):
-                        self.tell(name, 40, 60, None, None, 'of another partition')
-                    found.append(s)
+                    if (s.topic, s.partition) == (self.topic, self.number):
+                        found.append(s)
                 except ValueError as e:
                     self.tell(name, 0, 512, None, None, str(e))
                     bad[int(m[1]), m[2]] = path
@@ -292,21 +295,29 @@ class Partition:
         id, base, *epoch = self.state.told or (b'', 0)
         if path := bad.pop((base, id[:4].hex()), None):
             found.append(Segment(path, (id, base, *epoch)))
-        if not found:
-            raise Refused('no segment is left')
-        rank = lambda s: (s.election, s.incarnation, s.base)
-        self.head = head = max(found, key=rank)
-        if sum(rank(s) == rank(head) for s in found) > 1:
-            raise Refused('two heads')
-        if any(base >= head.base for base, _ in bad):
-            raise Refused('what may be the head does not verify')
         tail, log, limit = self.state.tail, [], (None, None)
-        if tail and tail['segment'] == head.id:
+        rank = lambda s: (s.election, s.incarnation, s.base)
+        if tail:
+            head = next((s for s in found if s.id == tail['segment']), None)
+            if not head:
+                raise Refused('the segment that state names is missing, or of another partition')
             limit = tail['pos'], tail['next']
+        elif not found:
+            raise Refused('no segment is left')
+        else:
+            head = max(found, key=rank)
+            if sum(rank(s) == rank(head) for s in found) > 1:
+                raise Refused('two heads')
+            if any(base >= head.base for base, _ in bad):
+                raise Refused('what may be the head does not verify')
+        self.head = head
+        joined = False  # over a segment that is missing
         while True:
             log.insert(0, (head, *limit))
+            if head.id == id and joined:
+                raise Refused('the head does not follow the segment that state names')
             if head.pred == bytes(16):
-                return log
+                break
             limit = (None, head.base) if head.told else (head.pred_end, head.pred_offset)
             before = [s for s in found if s.id == head.pred]
             if not before and not head.told and (path := bad.get((head.pred_base, head.pred[:4].hex()))):
@@ -314,11 +325,15 @@ class Partition:
             if not before:  # gone, or nobody knows its id: the nearest below stands in
                 if not head.told and head.base > self.start:
                     self.tell(head.name, 0, 0, None, head.base, 'its predecessor is missing')
+                    joined = True
                 limit = None, head.base
-                before = sorted((s for s in found if s.base < head.base), key=rank)[-1:]
+                before = sorted((s for s in found if s.base < head.base), key=lambda s: (s.base, *rank(s)))[-1:]
             if not before:
-                return log
+                break
             head = before[0]
+        if id in [s.id for s in found] and id not in [s.id for s, *_ in log] and not 0 < log[0][0].base <= self.start:
+            raise Refused('the head does not follow the segment that state names')
+        return log
 
     def walk(self):
         for segment, limit, end in self.chain():

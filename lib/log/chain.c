@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "log/start.h"
 #include "sys/sys.h"
 
 void mq_chain_init(struct mq_chain *c)
@@ -56,15 +57,6 @@ int mq_chain_each_file(int dir, int (*fn)(void *arg, const char *name), void *ar
 	return rc;
 }
 
-struct head_search {
-	int dir;
-	const struct mq_segment_header *told;
-	struct mq_err *err;
-	bool found, tie, bad;
-	uint64_t bad_base;  /* the highest base of a file whose header does not verify */
-	struct mq_segment_header best;
-};
-
 static int epoch_cmp(const struct mq_epoch *a, const struct mq_epoch *b)
 {
 	if (a->election != b->election)
@@ -72,14 +64,36 @@ static int epoch_cmp(const struct mq_epoch *a, const struct mq_epoch *b)
 	return a->incarnation < b->incarnation ? -1 : a->incarnation > b->incarnation;
 }
 
-struct mq_segment_header mq_chain_told(const struct mq_segment_id *id, uint64_t base, const struct mq_epoch *epoch)
+struct mq_segment_header mq_chain_told(const uint8_t topic_id[16], uint32_t partition, const struct mq_tail *t)
 {
-	return (struct mq_segment_header){.id = *id,
-	                                  .base_offset = base,
-	                                  .epoch = *epoch,
-	                                  .born_end_pos = MQ_SEGMENT_HEADER_LEN,
-	                                  .born_end_offset = base,
-	                                  .blind = true};
+	struct mq_segment_header h = {.id = t->segment,
+	                              .partition = partition,
+	                              .base_offset = t->segment_base,
+	                              .epoch = t->epoch,
+	                              .born_end_pos = MQ_SEGMENT_HEADER_LEN,
+	                              .born_end_offset = t->segment_base,
+	                              .blind = true};
+
+	memcpy(h.topic_id, topic_id, sizeof h.topic_id);
+	return h;
+}
+
+/* The same of one that its successor tells of. */
+static struct mq_segment_header told_by(const struct mq_segment_header *next)
+{
+	struct mq_tail t = {.segment = next->pred_id, .segment_base = next->pred_base, .epoch = next->epoch};
+
+	return mq_chain_told(next->topic_id, next->partition, &t);
+}
+
+bool mq_chain_siblings(const struct mq_segment_header *a, const struct mq_segment_header *b)
+{
+	return memcmp(a->topic_id, b->topic_id, sizeof a->topic_id) == 0 && a->partition == b->partition;
+}
+
+int mq_chain_foreign(struct mq_err *err)
+{
+	return mq_err_set(err, MQ_EDAMAGE, "the segments here are another partition's: move them back, and run mq-check");
 }
 
 int mq_chain_open(const struct mq_segment_header *h, int dir, bool writable, struct mq_segment *ret, struct mq_err *err)
@@ -88,9 +102,114 @@ int mq_chain_open(const struct mq_segment_header *h, int dir, bool writable, str
 	                : mq_segment_open(ret, dir, h->base_offset, h->id.b, writable, err);
 }
 
+static int add_front(struct mq_chain *c, const struct mq_segment_header *h, struct mq_err *err)
+{
+	if (c->n == c->cap) {
+		size_t cap = c->cap ? c->cap * 2 : 4;
+		struct mq_segment_header *p = realloc(c->seg, cap * sizeof *p);
+
+		if (!p)
+			return mq_err_set(err, -ENOMEM, "no memory for %zu segments", cap);
+		c->seg = p;
+		c->cap = cap;
+	}
+	memmove(c->seg + 1, c->seg, c->n * sizeof *c->seg);
+	c->seg[0] = *h;
+	c->n++;
+	return 0;
+}
+
+/* ---- what came before a segment whose header does not verify, or whose predecessor is missing ---- */
+struct pred_search {
+	int dir;
+	const struct mq_segment_header *next;
+	struct mq_segment_header best;
+	uint64_t size;
+	bool found;
+};
+
+static int consider_pred(void *arg, const char *name)
+{
+	struct pred_search *q = arg;
+	struct mq_segment s;
+	uint64_t base;
+	uint8_t id4[4];
+
+	if (!mq_segment_name_parse(name, "seg", &base, id4) || base >= q->next->base_offset ||
+	    (q->found && base < q->best.base_offset) || mq_segment_open(&s, q->dir, base, id4, false, NULL) < 0)
+		return 0;
+	if (mq_chain_siblings(&s.h, q->next) && (!q->found || base > q->best.base_offset || epoch_cmp(&s.h.epoch, &q->best.epoch) > 0) &&
+	    mq_segment_size(&s, &q->size, NULL) == 0) {
+		q->best = s.h;
+		q->found = true;
+	}
+	mq_segment_release(&s);
+	return 0;
+}
+
+/* 1: the file of the highest base below stands in.  0: there is none. */
+static int guess_pred(int dir, struct mq_segment_header *h, struct mq_err *err)
+{
+	struct pred_search q = {.dir = dir, .next = h};
+	int rc = mq_chain_each_file(dir, consider_pred, &q, err);
+
+	if (rc < 0 || !q.found)
+		return rc;
+	h->pred_id = q.best.id;
+	h->pred_base = q.best.base_offset;
+	h->pred_end_pos = q.size; /* at most; the end offset says where */
+	h->pred_end_offset = h->base_offset;
+	return 1;
+}
+
+/* One segment more, if there is one.  by_id: none stands in for one that is missing. */
+static int step_back(struct mq_chain *c, int dir, bool by_id, struct mq_err *err)
+{
+	struct mq_segment_header *next = &c->seg[0], told;
+	struct mq_segment s;
+	int rc = next->blind ? guess_pred(dir, next, err) : 0;
+
+	if (rc < 0)
+		return rc;
+	if (mq_segment_id_none(&next->pred_id)) {
+		c->whole = true;
+		return 0;
+	}
+	rc = mq_segment_open(&s, dir, next->pred_base, next->pred_id.b, false, err);
+	if (rc == MQ_EDAMAGE) {
+		told = told_by(next);
+		rc = mq_segment_open_blind(&s, dir, &told, false, err);
+	}
+	if (rc == -ENOENT) { /* removed by retention, or lost: whoever knows the log start can tell */
+		if (err)
+			err->code = 0, err->text[0] = 0;
+		rc = by_id ? 0 : guess_pred(dir, next, err);
+		c->whole = rc == 0;
+		return rc < 0 ? rc : 0;
+	}
+	if (rc < 0)
+		return rc;
+	if (!mq_segment_id_equal(&s.h.id, &next->pred_id) || s.h.base_offset > next->base_offset)
+		rc = mq_err_set(err, MQ_EDAMAGE, "segment %s is not the predecessor that its successor names", s.name);
+	else
+		rc = add_front(c, &s.h, err);
+	mq_segment_release(&s);
+	return rc;
+}
+
+/* ---- the head ---- */
+struct head_search {
+	int dir;
+	const struct mq_segment_header *told;
+	struct mq_err *err;
+	bool found, tie, bad, told_here, foreign;
+	uint64_t bad_base;  /* the highest base of a file whose header does not verify */
+	struct mq_segment_header best;
+};
+
 static bool is_told(const struct mq_segment_header *told, uint64_t base, const uint8_t id4[4])
 {
-	return told && !mq_segment_id_none(&told->id) && told->base_offset == base && memcmp(told->id.b, id4, 4) == 0;
+	return !mq_segment_id_none(&told->id) && told->base_offset == base && memcmp(told->id.b, id4, 4) == 0;
 }
 
 static int consider(void *arg, const char *name)
@@ -119,6 +238,12 @@ static int consider(void *arg, const char *name)
 	}
 	if (rc < 0)
 		return rc;
+	if (!mq_chain_siblings(&s.h, h->told)) {
+		h->foreign = true;
+		mq_segment_release(&s);
+		return 0;
+	}
+	h->told_here |= mq_segment_id_equal(&s.h.id, &h->told->id);
 	cmp = epoch_cmp(&s.h.epoch, &h->best.epoch);
 	if (cmp == 0)
 		cmp = s.h.base_offset < h->best.base_offset ? -1 : s.h.base_offset > h->best.base_offset;
@@ -133,7 +258,28 @@ static int consider(void *arg, const char *name)
 	return 0;
 }
 
-int mq_chain_find_head_told(int dir, const struct mq_segment_header *told, struct mq_segment_header *ret, struct mq_err *err)
+/* Does the head follow the segment told, one by one?  1, 0.  What lies below the log start may have been removed. */
+static int follows(int dir, const struct mq_segment_header *head, const struct mq_segment_header *told, struct mq_err *err)
+{
+	uint64_t log_start = 0;
+	struct mq_chain c;
+	bool found = false;
+	int rc;
+
+	mq_chain_init(&c);
+	rc = add_front(&c, head, err);
+	while (rc == 0 && !(found = mq_segment_id_equal(&c.seg[0].id, &told->id)) && !c.whole &&
+	       c.seg[0].base_offset >= told->base_offset)
+		rc = step_back(&c, dir, true, err);
+	if (rc == 0 && !found)
+		rc = mq_start_read(dir, told->topic_id, &log_start, err);
+	if (rc == 0)
+		rc = found || log_start >= c.seg[0].base_offset;
+	mq_chain_release(&c);
+	return rc;
+}
+
+int mq_chain_find_head(int dir, const struct mq_segment_header *told, struct mq_segment_header *ret, struct mq_err *err)
 {
 	struct head_search h = {.dir = dir, .told = told, .err = err};
 	int rc = mq_chain_each_file(dir, consider, &h, err);
@@ -144,79 +290,23 @@ int mq_chain_find_head_told(int dir, const struct mq_segment_header *told, struc
 		return mq_err_set(err, MQ_EDAMAGE,
 		                  "the segment at offset %llu may be the head, and its header does not verify; run mq-check",
 		                  (unsigned long long)h.bad_base);
+	if (!h.found && h.foreign)
+		return mq_chain_foreign(err);
 	if (!h.found)
 		return 0;
 	if (h.tie)
 		return mq_err_set(err, MQ_EDAMAGE,
 		                  "two segments claim to be the head at offset %llu; move one away and run mq-check",
 		                  (unsigned long long)h.best.base_offset);
-	*ret = h.best;
-	return 1;
-}
-
-int mq_chain_find_head(int dir, struct mq_segment_header *ret, struct mq_err *err)
-{
-	return mq_chain_find_head_told(dir, NULL, ret, err);
-}
-
-static int add_front(struct mq_chain *c, const struct mq_segment_header *h, struct mq_err *err)
-{
-	if (c->n == c->cap) {
-		size_t cap = c->cap ? c->cap * 2 : 4;
-		struct mq_segment_header *p = realloc(c->seg, cap * sizeof *p);
-
-		if (!p)
-			return mq_err_set(err, -ENOMEM, "no memory for %zu segments", cap);
-		c->seg = p;
-		c->cap = cap;
-	}
-	memmove(c->seg + 1, c->seg, c->n * sizeof *c->seg);
-	c->seg[0] = *h;
-	c->n++;
-	return 0;
-}
-
-/* ---- what came before a segment whose header does not verify, or whose predecessor is missing ---- */
-struct pred_search {
-	int dir;
-	uint64_t below;
-	struct mq_segment_header best;
-	uint64_t size;
-	bool found;
-};
-
-static int consider_pred(void *arg, const char *name)
-{
-	struct pred_search *q = arg;
-	struct mq_segment s;
-	uint64_t base;
-	uint8_t id4[4];
-
-	if (!mq_segment_name_parse(name, "seg", &base, id4) || base >= q->below || (q->found && base < q->best.base_offset) ||
-	    mq_segment_open(&s, q->dir, base, id4, false, NULL) < 0)
-		return 0;
-	if ((!q->found || base > q->best.base_offset || epoch_cmp(&s.h.epoch, &q->best.epoch) > 0) &&
-	    mq_segment_size(&s, &q->size, NULL) == 0) {
-		q->best = s.h;
-		q->found = true;
-	}
-	mq_segment_release(&s);
-	return 0;
-}
-
-/* 1: the file of the highest base below stands in.  0: there is none. */
-static int guess_pred(int dir, struct mq_segment_header *h, struct mq_err *err)
-{
-	struct pred_search q = {.dir = dir, .below = h->base_offset};
-	int rc = mq_chain_each_file(dir, consider_pred, &q, err);
-
-	if (rc < 0 || !q.found)
-		return rc;
-	h->pred_id = q.best.id;
-	h->pred_base = q.best.base_offset;
-	h->pred_end_pos = q.size; /* at most; the end offset says where */
-	h->pred_end_offset = h->base_offset;
-	return 1;
+	rc = h.told_here ? follows(dir, &h.best, told, err) : 1;
+	if (rc == 0)
+		rc = mq_err_set(err, MQ_EDAMAGE,
+		                "the segment at offset %llu claims to be the head and does not follow the one that state names, at %llu: "
+		                "run mq-check, then move away what is not of this log, or state",
+		                (unsigned long long)h.best.base_offset, (unsigned long long)told->base_offset);
+	if (rc == 1)
+		*ret = h.best;
+	return rc;
 }
 
 int mq_chain_load(struct mq_chain *c, int dir, const struct mq_segment_header *head, uint64_t offset, struct mq_err *err)
@@ -231,46 +321,11 @@ int mq_chain_load(struct mq_chain *c, int dir, const struct mq_segment_header *h
 
 int mq_chain_extend(struct mq_chain *c, int dir, uint64_t offset, struct mq_err *err)
 {
-	while (!c->whole && c->seg[0].base_offset > offset) {
-		struct mq_segment_header *next = &c->seg[0];
-		struct mq_segment s;
-		int rc = next->blind ? guess_pred(dir, next, err) : 0;
+	int rc = 0;
 
-		if (rc < 0)
-			return rc;
-		if (mq_segment_id_none(&next->pred_id)) {
-			c->whole = true;
-			break;
-		}
-		rc = mq_segment_open(&s, dir, next->pred_base, next->pred_id.b, false, err);
-		if (rc == MQ_EDAMAGE) {
-			struct mq_segment_header told = mq_chain_told(&next->pred_id, next->pred_base, &next->epoch);
-
-			rc = mq_segment_open_blind(&s, dir, &told, false, err);
-		}
-		if (rc == -ENOENT) { /* removed by retention, or lost: whoever knows the log start can tell */
-			if (err)
-				err->code = 0, err->text[0] = 0;
-			rc = guess_pred(dir, next, err);
-			c->whole = rc == 0;
-			if (rc == 1)
-				continue;
-		}
-		if (rc < 0)
-			return rc;
-		if (c->whole)
-			break;
-		if (!mq_segment_id_equal(&s.h.id, &next->pred_id) || s.h.base_offset > next->base_offset) {
-			rc = mq_err_set(err, MQ_EDAMAGE, "segment %s is not the predecessor that its successor names", s.name);
-			mq_segment_release(&s);
-			return rc;
-		}
-		rc = add_front(c, &s.h, err);
-		mq_segment_release(&s);
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
+	while (rc == 0 && !c->whole && c->seg[0].base_offset > offset)
+		rc = step_back(c, dir, false, err);
+	return rc;
 }
 
 size_t mq_chain_find(const struct mq_chain *c, uint64_t offset)

@@ -4,7 +4,10 @@
  *
  * The head is the segment of the highest epoch, then of the highest base; two that tie stop everything,
  * loudly.  Each header names its predecessor and where that ends; what lies beyond that end, and every
- * file not reached from the head, is dead.
+ * file not reached from the head, is dead.  So is a file of another topic or partition, which somebody copied there; and
+ * one of the same, from a backup or a copy that went its own way, does not take over: a tail, trusted or not, names a
+ * segment whose name is durable, and what does not follow that one by ids, where it is there and not below the log start,
+ * stops everything, too.
  *
  * A header that does not verify hides neither its own batches nor what lies behind it: its successor, or for the head
  * the tail, tells the id that they are sealed with (blind).  What came before such a segment is the file of the
@@ -14,8 +17,10 @@
 #ifndef MQ_LOG_CHAIN_H
 #define MQ_LOG_CHAIN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
+#include "format/state.h"
 #include "segment/segment.h"
 
 struct mq_chain {
@@ -27,12 +32,14 @@ struct mq_chain {
 void mq_chain_init(struct mq_chain *c);
 void mq_chain_release(struct mq_chain *c);
 
-/* Find the head by listing.  1: there is one; 0: no segment at all. */
-int mq_chain_find_head(int dir, struct mq_segment_header *ret, struct mq_err *err);
-/* The same where a tail, even one that is not trusted, tells of a segment: it may be the head though its header is bad. */
-int mq_chain_find_head_told(int dir, const struct mq_segment_header *told, struct mq_segment_header *ret, struct mq_err *err);
-/* What a tail tells of its segment: blind. */
-struct mq_segment_header mq_chain_told(const struct mq_segment_id *id, uint64_t base, const struct mq_epoch *epoch);
+/* What is known of a partition's segments beforehand: whose they are, and of one of them what the tail tells (all zero:
+ * there is none): blind. */
+struct mq_segment_header mq_chain_told(const uint8_t topic_id[16], uint32_t partition, const struct mq_tail *t);
+/* Are they of one partition? */
+bool mq_chain_siblings(const struct mq_segment_header *a, const struct mq_segment_header *b);
+int mq_chain_foreign(struct mq_err *err); /* what to say where there is nothing else */
+/* Find the head by listing.  1: there is one; 0: no segment at all.  The one that is told may be it though its header is bad. */
+int mq_chain_find_head(int dir, const struct mq_segment_header *told, struct mq_segment_header *ret, struct mq_err *err);
 /* Open the segment of a header that was found here, blind where that is. */
 int mq_chain_open(const struct mq_segment_header *h, int dir, bool writable, struct mq_segment *ret, struct mq_err *err);
 

@@ -10,7 +10,8 @@
 #include "log/start.h"
 #include "sys/sys.h"
 
-int mq_cursor_open(struct mq_cursor *c, int dir, const char *label, const uint8_t topic_id[16], struct mq_err *err)
+int mq_cursor_open(struct mq_cursor *c, int dir, const char *label, const uint8_t topic_id[16], uint32_t partition,
+                   struct mq_err *err)
 {
 	int rc;
 
@@ -22,6 +23,7 @@ int mq_cursor_open(struct mq_cursor *c, int dir, const char *label, const uint8_
 	mq_chain_init(&c->chain);
 	snprintf(c->label, sizeof c->label, "%s", label);
 	memcpy(c->topic_id, topic_id, 16);
+	c->partition = partition;
 	rc = c->dir = mq_sys->openat(dir, ".", O_RDONLY | O_DIRECTORY, 0);
 	if (rc >= 0)
 		rc = c->bell = mq_sys->openat(c->dir, "bell", O_RDONLY, 0);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Reading one partition in order.  Needs no lock and no permission to write: what may be seen is told by
- * `state` where that holds; where it does not, what verifies in a row is shown, which is what a writer will
- * adopt.
+ * `state` where that holds; where it does not, what verifies is shown, as far as a writer will adopt it by state and
+ * log alone.
  *
  *   mq_cursor_open; mq_cursor_seek; while ((rc = mq_cursor_next(…)) != 0) …; mq_cursor_release
  */
@@ -17,6 +17,7 @@ struct mq_cursor {
 	int dir, bell, start;     /* owned */
 	char label[224];
 	uint8_t topic_id[16];
+	uint32_t partition;
 	struct mq_state_file state;
 	uint64_t tail_seq;        /* of its tail at the last look */
 	struct mq_chain chain;
@@ -47,7 +48,8 @@ struct mq_cursor_loss {
 	char where[80];           /* of bytes that do not verify: "segment 0….seg, byte 640"; else empty */
 };
 
-int mq_cursor_open(struct mq_cursor *ret, int dir, const char *label, const uint8_t topic_id[16], struct mq_err *err);
+int mq_cursor_open(struct mq_cursor *ret, int dir, const char *label, const uint8_t topic_id[16], uint32_t partition,
+                   struct mq_err *err);
 void mq_cursor_release(struct mq_cursor *c);
 
 /* Look again at where the log ends and starts. */

@@ -76,6 +76,7 @@ static int follow_head(struct mq_cursor *c, const struct mq_segment_header *head
 
 static int head_from_tail(struct mq_cursor *c, const struct mq_tail *t, struct mq_segment_header *ret, struct mq_err *err)
 {
+	struct mq_segment_header told = mq_chain_told(c->topic_id, c->partition, t);
 	struct mq_segment s;
 	int rc;
 
@@ -85,14 +86,16 @@ static int head_from_tail(struct mq_cursor *c, const struct mq_tail *t, struct m
 	}
 	rc = mq_segment_open(&s, c->dir, t->segment_base, t->segment.b, false, err);
 	if (rc == MQ_EDAMAGE) {
-		*ret = mq_chain_told(&t->segment, t->segment_base, &t->epoch);
+		*ret = told;
 		return 0;
 	}
 	if (rc < 0)
 		return rc;
+	if (!mq_chain_siblings(&s.h, &told))
+		rc = mq_chain_foreign(err);
 	*ret = s.h;
 	mq_segment_release(&s);
-	return 0;
+	return rc;
 }
 
 /* Nothing verifies at pos.  Does a batch further on tell that more was durable when it was written?  1: then this is damage,
@@ -190,9 +193,9 @@ static int refresh_once(struct mq_cursor *c, bool *ret_trusted, struct mq_err *e
 	if (*ret_trusted) {
 		rc = head_from_tail(c, &t, &head, err);
 	} else {
-		struct mq_segment_header told = mq_chain_told(&t.segment, t.segment_base, &t.epoch);
+		struct mq_segment_header told = mq_chain_told(c->topic_id, c->partition, &t);
 
-		rc = mq_chain_find_head_told(c->dir, &told, &head, err);
+		rc = mq_chain_find_head(c->dir, &told, &head, err);
 		if (rc == 0)
 			rc = mq_err_set(err, MQ_EDAMAGE, "no segment is left; restore the partition or delete the topic");
 	}

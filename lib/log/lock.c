@@ -87,13 +87,16 @@ void mq_log_set_head(struct mq_log *log, const struct mq_segment *s)
 
 static int switch_head(struct mq_log *log, struct mq_err *err)
 {
-	const struct mq_tail *t = &log->tail;
-	struct mq_segment_header told = mq_chain_told(&t->segment, t->segment_base, &t->epoch);
+	struct mq_segment_header told = mq_chain_told(log->opt.topic_id, log->opt.partition, &log->tail);
 	struct mq_segment s;
 	int rc = mq_segment_open_to_append(&s, log->dir, &told, err);
 
 	if (rc < 0)
 		return rc;
+	if (!mq_chain_siblings(&s.h, &told)) {
+		mq_segment_release(&s);
+		return mq_chain_foreign(err);
+	}
 	if (!mq_segment_id_equal(&s.h.id, &log->tail.segment)) {
 		mq_segment_release(&s);
 		return mq_err_set(err, MQ_EDAMAGE, "state and the segment at offset %llu disagree; remove state and run mq-check",

@@ -131,9 +131,9 @@ int mq_log_write_again(struct mq_log *log, struct mq_scan *scan, uint64_t from, 
 static int open_head(struct mq_log *log, struct mq_segment_header *ret, struct mq_err *err)
 {
 	const struct mq_tail *t = &log->tail;
-	struct mq_segment_header told = mq_chain_told(&t->segment, t->segment_base, &t->epoch);
+	struct mq_segment_header told = mq_chain_told(log->opt.topic_id, log->opt.partition, t);
 	struct mq_segment s;
-	int rc = mq_chain_find_head_told(log->dir, log->tail_seq > 0 ? &told : NULL, ret, err);
+	int rc = mq_chain_find_head(log->dir, &told, ret, err);
 
 	if (rc == 0)
 		return mq_err_set(err, MQ_EDAMAGE, "no segment is left; restore the partition or delete the topic");
@@ -195,18 +195,22 @@ static void promised(struct recovery *r, uint64_t pos, uint64_t offset)
 	}
 }
 
-/* What the tail tells, trusted or not: what was visible, and what a recovery that was cut short had found out. */
-static void ask_tail(struct recovery *r, uint64_t durable_pos, uint64_t durable_offset)
+/* What the tail tells, trusted or not: what was visible, if only in a segment whose file somebody removed, and what a
+ * recovery that was cut short had found out. */
+static int ask_tail(struct recovery *r, struct mq_err *err)
 {
 	const struct mq_tail *t = &r->log->tail;
-	uint64_t offset = 0, pos;
+	uint64_t offset, pos, durable_pos, durable_offset;
+	int rc;
 
 	if (r->log->tail_seq == 0)
-		return;
-	if (mq_segment_id_equal(&t->segment, &r->log->head.h.id)) {
-		mq_visible_end(t, durable_pos, durable_offset, &pos, &offset);
+		return 0;
+	rc = mq_state_durable(&r->log->state, MQ_STATE_MARKS, &t->segment, &durable_pos, &durable_offset, NULL, err);
+	if (rc < 0)
+		return rc;
+	mq_visible_end(t, durable_pos, durable_offset, &pos, &offset);
+	if (mq_segment_id_equal(&t->segment, &r->log->head.h.id))
 		r->max_time_us = t->max_time_us;
-	}
 	if (t->flags & MQ_TAIL_UNSETTLED) {
 		if (offset < t->next_offset)
 			offset = t->next_offset; /* it verified: whoever reads without a tail was shown it */
@@ -214,6 +218,7 @@ static void ask_tail(struct recovery *r, uint64_t durable_pos, uint64_t durable_
 			offset = t->offset_min;
 	}
 	promised(r, 0, offset);
+	return 0;
 }
 
 static int ask_outside(struct recovery *r, struct mq_err *err)
@@ -260,8 +265,9 @@ static int survey_witnesses(struct recovery *r, struct mq_err *err)
 		r->durable_pos = pos;
 		r->offset = offset;
 	}
-	ask_tail(r, pos, offset);
-	rc = ask_outside(r, err);
+	rc = ask_tail(r, err);
+	if (rc == 0)
+		rc = ask_outside(r, err);
 	if (rc < 0)
 		return rc;
 	if (r->durable_pos > MQ_SEGMENT_HEADER_LEN)

@@ -4,7 +4,7 @@
  *
  * A header that does not verify is no reason to give up what lies behind it: its successor, the tail or a mark
  * tells the id that its batches are sealed with, and the file that came before it is the one of the highest base
- * below.  What such a segment's predecessor ends in is then told by offsets alone.
+ * below.  That one stands in for a predecessor that is missing, too.  Where it ends is then told by offsets alone.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -105,6 +105,12 @@ int mq_check_list(struct mq_check_partition *part)
 	return 0;
 }
 
+/* Does its header say that it is of this partition?  Else somebody copied it here: it is none of the log. */
+static bool own(const struct mq_check_partition *part, const struct mq_check_file *f)
+{
+	return f->header == 0 && memcmp(f->h.topic_id, part->t->conf.id, 16) == 0 && f->h.partition == part->number;
+}
+
 static int rank(const struct mq_segment_header *a, const struct mq_segment_header *b)
 {
 	if (a->epoch.election != b->epoch.election)
@@ -124,7 +130,7 @@ static size_t find_head(struct mq_check_partition *part, bool *ret_tie)
 	for (size_t i = 0; i < part->n; i++) {
 		int cmp;
 
-		if (part->file[i].header != 0)
+		if (!own(part, &part->file[i]))
 			continue;
 		cmp = best == part->n ? 1 : rank(&part->file[i].h, &part->file[best].h);
 		if (cmp > 0) {
@@ -169,46 +175,75 @@ static int header_bad(struct mq_check_partition *part, struct mq_check_file *f)
 	                     f->header == -EIO ? "cannot be read" : f->size < MQ_SEGMENT_HEADER_LEN ? "is cut short" : "does not verify");
 }
 
-static int missing(struct mq_check_partition *part, const struct mq_check_file *f, const char *what)
+/* stand_in: another file is read in its place, and where that ends tells which offsets are gone. */
+static int missing(struct mq_check_partition *part, const struct mq_check_file *f, bool stand_in, const char *what)
 {
+	struct mq_check_place at = {.from = part->log_start, .to = f->base};
 	char name[MQ_SEGMENT_NAME_MAX];
 
-	if (part->have_start && part->log_start >= f->base)
-		return 0; /* removed by retention: the log begins here */
+	if (stand_in)
+		at.from = at.to = 0;
 	part->damaged = true;
 	mq_check_segment_name(f, "seg", name);
-	return mq_check_tell(part->c, MQ_CHECK_DAMAGE, part->where, name,
-	                     &(struct mq_check_place){.from = part->log_start, .to = f->base},
-	                     mq_check_not(part->c, "segments are never touched"), "%s", what);
+	return mq_check_tell(part->c, MQ_CHECK_DAMAGE, part->where, name, &at, mq_check_not(part->c, "segments are never touched"),
+	                     "%s", what);
+}
+
+/* The nearest below f, of two with the same base the later; n: none. */
+static size_t stand_in(const struct mq_check_partition *part, const struct mq_check_file *f)
+{
+	size_t best = part->n;
+
+	for (size_t i = 0; i < part->n; i++) {
+		const struct mq_check_file *p = &part->file[i];
+
+		if (p->reached || p->base >= f->base || !(p->header != 0 ? p->known : own(part, p)))
+			continue;
+		if (best == part->n || p->base > part->file[best].base || rank(&p->h, &part->file[best].h) > 0)
+			best = i;
+	}
+	return best;
+}
+
+/* The file that f names as the one before it; n: it is not there. */
+static size_t named(struct mq_check_partition *part, const struct mq_check_file *f)
+{
+	for (size_t i = part->n; i-- > 0;) {
+		struct mq_check_file *p = &part->file[i];
+
+		if (p->reached || p->base != f->h.pred_base || p->base > f->base || memcmp(p->id4, f->h.pred_id.b, 4) != 0)
+			continue;
+		learn_id(part, p, &f->h.pred_id);
+		if (mq_segment_id_equal(&p->h.id, &f->h.pred_id))
+			return i;
+	}
+	return part->n;
 }
 
 /* The file before f in the log; n: none, and *ret is what to return. */
 static size_t predecessor(struct mq_check_partition *part, const struct mq_check_file *f, int *ret)
 {
-	*ret = 0;
-	for (size_t i = part->n; i-- > 0;) {
-		struct mq_check_file *p = &part->file[i];
+	size_t i = part->n;
 
-		if (p->reached)
-			continue;
-		if (f->header != 0) { /* unknown: the last that begins before it */
-			if (p->base < f->base && p->known)
-				return i;
-			continue;
-		}
-		if (p->base != f->h.pred_base || memcmp(p->id4, f->h.pred_id.b, 4) != 0)
-			continue;
-		learn_id(part, p, &f->h.pred_id);
-		if (mq_segment_id_equal(&p->h.id, &f->h.pred_id) && p->base <= f->base)
-			return i;
-		*ret = missing(part, f, "its predecessor's file is another segment");
+	*ret = 0;
+	if (f->header == 0 && mq_segment_id_none(&f->h.pred_id))
 		return part->n;
+	if (f->header == 0)
+		i = named(part, f);
+	if (i == part->n && part->have_start && part->log_start >= f->base)
+		return i; /* removed by retention: the log begins here */
+	if (i < part->n) {
+		part->file[i].joined = f->joined;
+		return i;
 	}
-	if (f->header == 0 && !mq_segment_id_none(&f->h.pred_id))
-		*ret = missing(part, f, "its predecessor is missing");
-	else if (f->header != 0 && f->base > 0)
-		*ret = missing(part, f, "what came before it is missing");
-	return part->n;
+	i = stand_in(part, f);
+	if (i < part->n)
+		part->file[i].joined = f->joined || f->header == 0;
+	if (f->header == 0)
+		*ret = missing(part, f, i < part->n, "its predecessor is missing");
+	else if (i == part->n && f->base > 0)
+		*ret = missing(part, f, false, "what came before it is missing");
+	return *ret == 0 ? i : part->n;
 }
 
 static int take(struct mq_check_partition *part, size_t i)
@@ -220,6 +255,36 @@ static int take(struct mq_check_partition *part, size_t i)
 	return part->file[i].header == 0 ? 0 : header_bad(part, &part->file[i]);
 }
 
+/* Told by state, and its name was durable before that: the head is not of this log, or what lies between is gone. */
+static int not_followed(struct mq_check_partition *part, const struct mq_check_file *f)
+{
+	char name[MQ_SEGMENT_NAME_MAX];
+
+	part->damaged = true;
+	mq_check_segment_name(f, "seg", name);
+	return mq_check_tell(part->c, MQ_CHECK_DAMAGE, part->where, name, NULL,
+	                     mq_check_not(part->c, "move away what is not of this log, or state"),
+	                     "state names this segment, and the head does not follow it");
+}
+
+static int not_in_log(struct mq_check_partition *part, const struct mq_check_file *f)
+{
+	const char *why = f->header == 0 && !own(part, f) ? ": the segment is another partition's"
+	                  : f->header != 0                ? ", and its header does not verify"
+	                                                  : "";
+	char name[MQ_SEGMENT_NAME_MAX];
+
+	mq_check_segment_name(f, "seg", name);
+	return mq_check_tell(part->c, MQ_CHECK_DEAD, part->where, name, &(struct mq_check_place){.length = f->size},
+	                     mq_check_not(part->c, "mq-retain removes it"), "the segment is not in the log%s", why);
+}
+
+/* Was what came before the oldest segment of the log removed by retention? */
+static bool below_start(const struct mq_check_partition *part)
+{
+	return part->have_start && part->log_start > 0 && part->log_start >= part->file[part->chain[0]].base;
+}
+
 /* Files that are not in the log. */
 static int rest(struct mq_check_partition *part)
 {
@@ -228,20 +293,37 @@ static int rest(struct mq_check_partition *part)
 
 	for (size_t i = 0; i < part->n && rc == 0; i++) {
 		struct mq_check_file *f = &part->file[i];
-		char name[MQ_SEGMENT_NAME_MAX];
+		bool told = part->tail_seq > 0 && f->known && mq_segment_id_equal(&f->h.id, &part->tail.segment);
 
-		if (f->reached)
+		if (told && part->n_chain > 0 && (f->joined || (!f->reached && !below_start(part))))
+			rc = not_followed(part, f);
+		if (rc != 0 || f->reached)
 			continue;
-		mq_check_segment_name(f, "seg", name);
 		mq_check_progress(part->c, f->size);
 		if (f->header != 0 && f->base >= head_base)
 			rc = header_bad(part, f); /* perhaps the head, and then nothing of it can be verified */
 		else
-			rc = mq_check_tell(part->c, MQ_CHECK_DEAD, part->where, name, &(struct mq_check_place){.length = f->size},
-			                   mq_check_not(part->c, "mq-retain removes it"), "the segment is not in the log%s",
-			                   f->header ? ", and its header does not verify" : "");
+			rc = not_in_log(part, f);
 	}
 	return rc;
+}
+
+/* state names a segment that is not there, and none came after it: retention leaves the last one, and no crash takes away a
+ * name that state told of.  A copy may have been made of state alone. */
+static int head_gone(struct mq_check_partition *part, const struct mq_check_file *head)
+{
+	const struct mq_tail *t = &part->tail;
+	struct mq_segment_header told = {.base_offset = t->segment_base, .epoch = t->epoch};
+
+	if (part->tail_seq == 0 || part->c->spool->copied || mq_segment_id_equal(&t->segment, &head->h.id) || rank(&told, &head->h) <= 0)
+		return 0;
+	for (size_t i = 0; i < part->n; i++)
+		if (part->file[i].known && mq_segment_id_equal(&part->file[i].h.id, &t->segment))
+			return 0;
+	part->damaged = true;
+	return mq_check_tell(part->c, MQ_CHECK_DAMAGE, part->where, NULL, &(struct mq_check_place){.from = t->segment_base, .to = t->next_offset},
+	                     mq_check_not(part->c, "restore it, or publish: what was lost is told then"),
+	                     "the segment that state names is missing");
 }
 
 int mq_check_chain(struct mq_check_partition *part)
@@ -257,12 +339,14 @@ int mq_check_chain(struct mq_check_partition *part)
 	if (i == part->n) {
 		part->damaged = true;
 		rc = mq_check_tell(part->c, MQ_CHECK_DAMAGE, part->where, NULL, NULL, mq_check_not(part->c, "restore it from a backup"),
-		                   "no segment is left whose header verifies");
+		                   "no segment of this partition is left whose header verifies");
 	} else if (tie && !part->trusted) {
 		part->damaged = true;
 		rc = mq_check_tell(part->c, MQ_CHECK_DAMAGE, part->where, NULL, NULL, mq_check_not(part->c, "move one of them away"),
 		                   "two segments claim to be the head at offset %llu", (unsigned long long)part->file[i].base);
 	}
+	if (rc == 0 && i < part->n)
+		rc = head_gone(part, &part->file[i]);
 	while (rc == 0 && i < part->n) {
 		rc = take(part, i);
 		if (rc == 0)
@@ -281,7 +365,7 @@ struct mq_check_end mq_check_end_of(const struct mq_check_partition *part, size_
 		return (struct mq_check_end){.pos = f->size, .offset = UINT64_MAX, .open = true};
 	}
 	next = &part->file[part->chain[i + 1]];
-	if (next->header == 0)
+	if (next->header == 0 && mq_segment_id_equal(&next->h.pred_id, &f->h.id))
 		return (struct mq_check_end){.pos = next->h.pred_end_pos, .offset = next->h.pred_end_offset};
 	return (struct mq_check_end){.pos = UINT64_MAX, .offset = next->base};
 }

@@ -54,7 +54,7 @@ static uint64_t end_now(struct place *g, uint32_t p)
 
 	if (dir < 0)
 		return 0;
-	if (mq_cursor_open(&cursor, dir, g->t->name, g->t->conf.id, NULL) == 0) {
+	if (mq_cursor_open(&cursor, dir, g->t->name, g->t->conf.id, p, NULL) == 0) {
 		if (mq_cursor_refresh(&cursor, NULL) == 0)
 			end = cursor.written_offset;
 		mq_cursor_release(&cursor);

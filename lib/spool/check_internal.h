@@ -51,6 +51,7 @@ struct mq_check_file {
 	int header;                 /* 0: verifies; MQ_EDAMAGE, MQ_ECONFIG, a kernel's error */
 	bool known;                 /* h.id and h.base_offset can be relied on */
 	bool reached;               /* part of the log */
+	bool joined;                /* reached over one that is missing: perhaps this and what lies behind are of two logs */
 	uint64_t size;
 	struct mq_segment_header h;
 };

@@ -229,8 +229,9 @@ static int the_end(struct run *r)
 	if (r->end.pos != UINT64_MAX && r->f->size < r->end.pos)
 		return damage(r, r->end.pos, r->end.offset, "the file ends before the segment does");
 	if (r->offset != r->end.offset) {
-		const char *text = r->end.tail ? "the log ends here at another offset than state tells"
-		                               : "the segment ends at another offset than its successor tells";
+		const char *text = r->end.tail                ? "the log ends here at another offset than state tells"
+		                   : r->end.pos == UINT64_MAX ? "no file holds these offsets"
+		                                              : "the segment ends at another offset than its successor tells";
 
 		return damage(r, r->pos, r->end.offset, text);
 	}
@@ -242,25 +243,6 @@ static int the_end(struct run *r)
 	return mq_check_tell(part->c, MQ_CHECK_DEAD, part->where, r->s.name,
 	                     &(struct mq_check_place){r->pos, r->f->size - r->pos, 0, 0},
 	                     mq_check_not(part->c, "segments are never touched"), "bytes behind the segment's end");
-}
-
-/* Whose batches these are, by the header. */
-static int header(struct run *r)
-{
-	const struct mq_segment_header *h = &r->s.h;
-	const char *fault = NULL;
-
-	if (r->f->header != 0)
-		return 0; /* told already */
-	if (memcmp(h->topic_id, r->part->t->conf.id, 16) != 0)
-		fault = "the segment is another topic's";
-	else if (h->partition != r->part->number)
-		fault = "the segment is another partition's";
-	if (!fault)
-		return 0;
-	r->part->damaged = true;
-	return mq_check_tell(r->part->c, MQ_CHECK_DAMAGE, r->part->where, r->s.name, &(struct mq_check_place){40, 20, 0, 0},
-	                     mq_check_not(r->part->c, "segments are never touched"), "%s", fault);
 }
 
 int mq_check_segment(struct mq_check_partition *part, size_t i)
@@ -285,9 +267,7 @@ int mq_check_segment(struct mq_check_partition *part, size_t i)
 	mq_check_index_open(&r.index, part, r.f);
 	mq_check_progress(part->c, r.pos);
 	part->c->sums.segments++;
-	rc = header(&r);
-	if (rc == 0)
-		rc = batches(&r);
+	rc = batches(&r);
 	if (rc == 0)
 		rc = the_end(&r);
 	if (rc == 0)

@@ -129,7 +129,7 @@ int mq_partition_cursor(struct mq_topic *t, uint32_t p, struct mq_cursor *ret, s
 	if (!settled(dir))
 		rc = settle(t, p, err);
 	if (rc == 0)
-		rc = mq_cursor_open(ret, dir, label, t->conf.id, err);
+		rc = mq_cursor_open(ret, dir, label, t->conf.id, p, err);
 	(void)mq_sys->close(dir);
 	return mq_topic_lacks(t, rc, err);
 }

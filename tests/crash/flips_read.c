@@ -59,7 +59,7 @@ void flips_read(struct mq_spool *s, const char *topic, uint32_t p, struct readin
 	if (mq_topic_open(&t, s, topic, NULL) < 0)
 		return;
 	dir = mq_partition_dir(&t, p, NULL);
-	rc = dir < 0 ? dir : mq_cursor_open(&c, dir, topic, t.conf.id, NULL);
+	rc = dir < 0 ? dir : mq_cursor_open(&c, dir, topic, t.conf.id, p, NULL);
 	if (rc == 0) {
 		rc = mq_cursor_seek(&c, 0, NULL);
 		while (rc == 0 && (rc = mq_cursor_next(&c, &v, &loss, NULL)) != 0) {

@@ -134,7 +134,7 @@ static void read_all(struct trial *t)
 	struct mq_cursor_view v;
 	struct mq_cursor_loss loss;
 	struct mq_err err = MQ_ERR_INIT;
-	int rc = mq_cursor_open(&c, t->dir, "crash/0", opt.topic_id, &err);
+	int rc = mq_cursor_open(&c, t->dir, "crash/0", opt.topic_id, opt.partition, &err);
 
 	t->next = 0;
 	t->batches = t->gaps = 0;

@@ -213,7 +213,7 @@ static int run_reader(const struct writer *w)
 	struct mq_log_options opt = kernel_options();
 	struct mq_cursor c;
 	struct mq_err err = MQ_ERR_INIT;
-	int rc = mq_cursor_open(&c, w->dir, "crash/0", opt.topic_id, &err);
+	int rc = mq_cursor_open(&c, w->dir, "crash/0", opt.topic_id, opt.partition, &err);
 
 	if (rc == 0)
 		rc = mq_cursor_seek(&c, UINT64_MAX, &err);

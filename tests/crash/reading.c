@@ -116,7 +116,7 @@ int reading_take(struct reading *r, struct mq_topic *t, uint32_t partition, cons
 	int rc, dir = mq_partition_dir(t, partition, &err);
 
 	memset(r, 0, sizeof *r);
-	rc = dir < 0 ? dir : mq_cursor_open(&c, dir, t->name, t->conf.id, &err);
+	rc = dir < 0 ? dir : mq_cursor_open(&c, dir, t->name, t->conf.id, partition, &err);
 	if (dir >= 0)
 		(void)mq_sys->close(dir);
 	if (rc < 0) {

@@ -379,7 +379,7 @@ uint64_t look(struct pub *p)
 	int rc, dir = mq_partition_dir(&p->topic, 0, &err);
 
 	ok(dir, &err, "open the partition");
-	ok(mq_cursor_open(&c, dir, p->name, p->topic.conf.id, &err), &err, "open a cursor");
+	ok(mq_cursor_open(&c, dir, p->name, p->topic.conf.id, 0, &err), &err, "open a cursor");
 	ok(mq_cursor_seek(&c, 0, &err), &err, "seek");
 	while ((rc = mq_cursor_next(&c, &v, &loss, &err)) != 0) {
 		if (rc == MQ_EDAMAGE)

@@ -94,6 +94,91 @@ reboot() {
 	[[ "${lines[1]}" =~ ^"damage 0 0 0 31 - ".*"its predecessor is missing" ]]
 }
 
+# A topic of ten segments, a hundred records each.
+ten_segments() {
+	export MQ_SPOOL=$BATS_TEST_TMPDIR/ten PATH=$MQ_BUILD/bin:$PATH
+	mq-topic create T segment.bytes=4096
+	for i in $(seq 0 9); do
+		seq $((i * 100)) $((i * 100 + 99)) | sed 's/$/ xxxxxxxxxxxxxxxx/' | mq-publish T
+	done
+	segs=("$MQ_SPOOL"/topics/T/0/*.seg)
+	[ "${#segs[@]}" -eq 10 ]
+}
+
+@test "of segments that are gone from the middle the check tells the offsets, and reads those below, as consumers do" {
+	ten_segments
+	rm "${segs[2]}" "${segs[2]%seg}idx"
+	run -2 mq-check --json
+	[[ "$output" == *'"kind":"damage","what":"topics/T/0/'"${segs[3]##*/}"*'its predecessor is missing'* ]]
+	[[ "$output" == *'"offset_from":200,"offset_to":300,"mended":false,"text":"no file holds these offsets'* ]]
+	[[ "$output" != *'"kind":"dead"'* && "$output" == *'"records":900,'* ]]
+	[ "$(reader | wc -l)" -eq 900 ]
+	mq-topic purge -o 300 T
+	run -0 mq-check
+	[[ "$output" != *damage* ]]
+}
+
+@test "a head that is gone is damage, until a publisher has told what was lost with it" {
+	ten_segments
+	rm "${segs[9]}" "${segs[9]%seg}idx"
+	run -2 mq-check
+	[[ "$output" == *"the segment that state names is missing"* ]]
+	run -78 reader
+	distrust "$MQ_SPOOL/topics/T/0"
+	run -2 mq-check
+	[[ "$output" == *"damage "*"900..1000"*"the segment that state names is missing"* ]]
+	run -0 --separate-stderr mq-publish -m more T
+	[[ "$stderr" == *"offsets 900 to 999 are lost"* ]]
+	[ "$(mq-consume --format '%o\n' T | tail -n 1)" = 1000 ]
+	run -0 mq-check
+}
+
+# state as after a reboot: its bytes in another file.
+distrust() { # PARTITION-DIRECTORY
+	cp "$1/state" "$BATS_TEST_TMPDIR/state"
+	rm "$1/state"
+	cp "$BATS_TEST_TMPDIR/state" "$1/state"
+}
+
+@test "a segment of another partition, copied here, takes nothing over: it is dead" {
+	export MQ_SPOOL=$BATS_TEST_TMPDIR/two PATH=$MQ_BUILD/bin:$PATH
+	mq-topic create T --partitions 2 segment.bytes=4096
+	seq 3 | mq-publish -p 0 T
+	for i in $(seq 0 9); do seq $((i * 200)) $((i * 200 + 199)) | mq-publish -p 1 T; done
+	cp "$(ls "$MQ_SPOOL"/topics/T/1/*.seg | tail -n 1)" "$MQ_SPOOL/topics/T/0"
+	for state in trusted distrusted none; do
+		if [ $state = distrusted ]; then distrust "$MQ_SPOOL/topics/T/0"; fi
+		if [ $state = none ]; then rm "$MQ_SPOOL/topics/T/0/state"; fi
+		run -0 mq-check -p 0 T
+		[[ "$output" == *"dead "*"the segment is another partition's"* && "$output" != *damage* ]] || { echo "$output"; false; }
+		is_three=$(mq-consume -p 0 T)
+		[ "$is_three" = "$(seq 3)" ]
+		[ "$(reader)" = "$(seq 3)" ]
+	done
+	mq-publish -p 0 -m 4 T
+	[ "$(mq-consume -p 0 T)" = "$(seq 4)" ]
+}
+
+@test "a segment of the same partition from a copy that went its own way does not take over what followed here" {
+	ten_segments
+	cp -a "$MQ_SPOOL" "$MQ_SPOOL.copy"
+	for i in 1 2 3; do seq 100 | sed 's/$/ from here xxxxxxxxx/' | mq-publish T; done
+	mq-consume T >"$BATS_TEST_TMPDIR/all"
+	for i in $(seq 9); do seq 100 | sed 's/$/ from the copy xxxxxx/' | mq-publish -S "$MQ_SPOOL.copy" T 2>/dev/null; done
+	stray=$(ls "$MQ_SPOOL.copy"/topics/T/0/*.seg | tail -n 1)
+	cp "$stray" "$MQ_SPOOL/topics/T/0"
+	mq-consume T | cmp - "$BATS_TEST_TMPDIR/all" # the tail holds
+	distrust "$MQ_SPOOL/topics/T/0"
+	run -2 mq-check
+	[[ "$output" == *"state names this segment, and the head does not follow it"* ]]
+	run -2 mq-consume T
+	[[ "$output" == *"claims to be the head and does not follow the one that state names"* ]]
+	run -2 mq-publish -m more T
+	run -78 reader
+	rm "$MQ_SPOOL/topics/T/0/${stray##*/}"
+	mq-consume T | cmp - "$BATS_TEST_TMPDIR/all"
+}
+
 @test "a file that ends before its segment does is damage" {
 	truncate -s 3000 "$(segment 0)"
 	run -0 check

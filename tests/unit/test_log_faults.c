@@ -119,7 +119,7 @@ static void read_back(int dir, struct seen *ret)
 	int rc;
 
 	ret->n = 0;
-	if (mq_cursor_open(&c, dir, "t/0", opt.topic_id, &err) < 0 || mq_cursor_seek(&c, 0, &err) < 0)
+	if (mq_cursor_open(&c, dir, "t/0", opt.topic_id, opt.partition, &err) < 0 || mq_cursor_seek(&c, 0, &err) < 0)
 		fail_msg("read: %s", err.text);
 	while ((rc = mq_cursor_next(&c, &v, &loss, &err)) != 0) {
 		char text[RECORD_LEN];

@@ -272,6 +272,23 @@ static void who_may_not_write_is_told_of_damage_below_the_witness_and_of_none_ab
 	read_without_writing(A + BODY, C, true, "<0-1>b\n<2-3>", "<0-1>b\n<2-3>n\n");
 }
 
+/* By hand, for no crash does that. */
+static void a_head_that_was_removed_gives_no_offset_anew(void **state)
+{
+	struct bed *bed = *state;
+	char path[128];
+
+	bed->opt.segment_bytes = 700;
+	publish(bed, "a\n");
+	publish(bed, "b\n"); /* in a segment of its own */
+	publish(bed, "c\n");
+	head_path(bed, path, sizeof path);
+	assert_int_equal(unlink(path), 0);
+	lose_power(bed);
+	assert_int_equal(publish(bed, "n\n"), 3);
+	expect(bed, 0, "a\nb\n<2-3 told>n\n");
+}
+
 static void a_torn_copy_is_no_damage_and_gives_no_offset_anew(void **state)
 {
 	static const off_t cuts[] = {1, 50, 131, 200, 390}; /* bytes off its end */
@@ -332,6 +349,7 @@ int main(void)
 	    cmocka_unit_test(what_a_killed_recovery_adopted_is_not_given_anew_after_the_next_power_loss),
 	    cmocka_unit_test_setup_teardown(who_cannot_ask_the_groups_repairs_nothing, setup, teardown),
 	    cmocka_unit_test(who_may_not_write_is_told_of_damage_below_the_witness_and_of_none_above_it),
+	    cmocka_unit_test_setup_teardown(a_head_that_was_removed_gives_no_offset_anew, setup, teardown),
 	    cmocka_unit_test(a_torn_copy_is_no_damage_and_gives_no_offset_anew),
 	    cmocka_unit_test_setup_teardown(a_copy_cut_within_what_its_segment_was_born_with_is_no_damage, setup, teardown),
 	};
