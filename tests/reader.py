@@ -177,10 +177,12 @@ def read(path):
 
 def conf(path):
     """key=value lines; of keys that come twice the last."""
-    lines = [line for line in read(path).decode(errors='surrogateescape').split('\n') if line and line[0] != '#']
-    if not all('=' in line for line in lines):
+    lines = [line.strip(' \t\r') for line in read(path).decode(errors='surrogateescape').split('\n')]
+    found = [re.fullmatch(r'([A-Za-z0-9._-]+)[ \t\r]*=[ \t\r]*([^\0-\x08\x0a-\x1f\x7f]*)', line) for line in lines
+             if line and line[0] != '#']
+    if not all(found):
         raise Refused(f'{path}: a line that is neither a comment nor key=value')
-    return dict(line.split('=', 1) for line in lines)
+    return dict(m.groups() for m in found)
 
 
 def spool_conf(spool):
@@ -435,7 +437,8 @@ def places(spool, group, topic):
     here, found = f'{spool}/groups/{group}/topics/{topic}', {}
     data, conf_ = read(here + '/offsets'), topic_conf(spool, topic)
     for p in range(int(conf_['partitions'])):
-        best = two_slots(data, (2 * p, 2 * p + 1), f'{group}/{topic}/{p}') if len(data) > p * 8192 else None
+        begun = len(data) > p * 8192 and (slot(data, 2 * p) is not None or slot(data, 2 * p + 1) != 0)  # else torn at the first
+        best = two_slots(data, (2 * p, 2 * p + 1), f'{group}/{topic}/{p}') if begun else None
         if not best or best[1][16:32].hex() != conf_['id']:
             continue
         committed, = struct.unpack_from('<Q', best[1], 32)
