@@ -234,7 +234,20 @@ static int member_arm(struct mq_member *m, struct mq_wait *w, struct mq_err *err
 	return slot < 0 ? mq_err_sys(err, slot, "cannot watch") : 0;
 }
 
-static int owner_take(struct mq_member *member, const char *topic, uint32_t p, struct mq_owner **ret, struct mq_err *err)
+/* Under the lock of the store: where a group begins that has no place. */
+static int begin_place(struct mem_store *s, const struct mem_key *k, const uint64_t *start, struct mq_err *err)
+{
+	const struct mem_partition *p = &s->topics[k->topic].partitions[k->partition];
+	if (make_place(s, k)->place.set)
+		return 0;
+	if (start && *start > p->next)
+		return mq_err_set(err, MQ_EINPUT, "%s:%u:%" PRIu64 " lies behind the end, %" PRIu64, s->topics[k->topic].name,
+		                  k->partition, *start, p->next);
+	return write_place(s, k, start && *start > p->start ? *start : p->start, 0, false, err);
+}
+
+static int owner_take(struct mq_member *member, const char *topic, uint32_t p, const uint64_t *start, struct mq_owner **ret,
+                      struct mq_err *err)
 {
 	struct mem_member *m = (struct mem_member *)member;
 	struct mem_key k;
@@ -242,8 +255,8 @@ static int owner_take(struct mq_member *member, const char *topic, uint32_t p, s
 	if (rc < 0)
 		return rc;
 	rc = find_key(m->s, m->group, topic, p, &k, err);
-	if (rc == 0 && !make_place(m->s, &k)->place.set)
-		rc = write_place(m->s, &k, m->s->topics[k.topic].partitions[p].start, 0, false, err);
+	if (rc == 0)
+		rc = begin_place(m->s, &k, start, err);
 	mem_end(m->s);
 	if (rc < 0)
 		return rc;

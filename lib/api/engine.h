@@ -171,8 +171,11 @@ struct mq_engine {
 	void (*member_leave)(struct mq_member *m);
 	/* Sleep for other members' comings and goings. */
 	int (*member_arm)(struct mq_member *m, struct mq_wait *w, struct mq_err *err);
-	/* A group that had no place there gets one, at the log start.  1: this member owns the partition now; 0: somebody else does, or a killed owner's handler still lives. */
-	int (*owner_take)(struct mq_member *m, const char *topic, uint32_t p, struct mq_owner **ret, struct mq_err *err);
+	/* 1: this member owns the partition now; 0: somebody else does, or a killed owner's handler still lives.  A group that has
+	 * no place there gets one with it, durably: *start, or the log start where that is NULL or below it; whoever was quicker
+	 * stands.  MQ_EINPUT: *start lies behind the end. */
+	int (*owner_take)(struct mq_member *m, const char *topic, uint32_t p, const uint64_t *start, struct mq_owner **ret,
+	                  struct mq_err *err);
 	int (*owner_place)(struct mq_owner *o, struct mq_place *ret, struct mq_err *err);
 	/* Record numbers acknowledged above the place by `mq-group commit`: merged into it; the new place comes back. */
 	int (*owner_merge_acks)(struct mq_owner *o, struct mq_place *ret, struct mq_err *err);

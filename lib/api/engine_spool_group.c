@@ -141,12 +141,30 @@ int mq_engine_spool_member_arm(struct mq_member *mp, struct mq_wait *w, struct m
 	return rc < 0 ? mq_err_sys(err, rc, "cannot watch the members") : 0;
 }
 
-int mq_engine_spool_owner_take(struct mq_member *mp, const char *topic, uint32_t p, struct mq_owner **ret, struct mq_err *err)
+/* Where a group begins that has no place. */
+static int find_start(struct mq_topic *t, uint32_t p, const uint64_t *asked, uint64_t *ret, struct mq_err *err)
+{
+	struct mq_cursor c;
+	int rc = mq_partition_cursor(t, p, &c, err);
+
+	if (rc < 0)
+		return rc;
+	rc = mq_cursor_refresh(&c, err);
+	if (rc == 0 && asked && *asked > c.visible_offset)
+		rc = mq_err_set(err, MQ_EINPUT, "%s:%u:%llu lies behind the end, %llu", t->name, p, (unsigned long long)*asked,
+		                (unsigned long long)c.visible_offset);
+	if (rc == 0)
+		*ret = asked && *asked > c.log_start ? *asked : c.log_start;
+	mq_cursor_release(&c);
+	return rc;
+}
+
+int mq_engine_spool_owner_take(struct mq_member *mp, const char *topic, uint32_t p, const uint64_t *asked, struct mq_owner **ret,
+                               struct mq_err *err)
 {
 	struct member *m = (struct member *)mp;
 	struct owner *o = calloc(1, sizeof *o);
-	struct mq_cursor c;
-	uint64_t start = 0;
+	uint64_t start;
 	int rc;
 
 	if (!o)
@@ -154,12 +172,7 @@ int mq_engine_spool_owner_take(struct mq_member *mp, const char *topic, uint32_t
 	rc = mq_topic_open(&o->topic, m->m.spool, topic, err);
 	if (rc < 0)
 		goto free;
-	rc = mq_partition_cursor(&o->topic, p, &c, err);
-	if (rc == 0) {
-		rc = mq_cursor_refresh(&c, err);
-		start = c.log_start;
-		mq_cursor_release(&c);
-	}
+	rc = find_start(&o->topic, p, asked, &start, err);
 	if (rc == 0)
 		rc = mq_ownership_take(&o->o, &m->m, &o->topic, p, start, err);
 	if (rc <= 0)

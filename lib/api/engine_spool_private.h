@@ -66,7 +66,8 @@ int mq_engine_spool_group_owner(struct mq_store *s, const char *group, const cha
 int mq_engine_spool_member_join(struct mq_store *s, const char *group, struct mq_member **ret, struct mq_err *err);
 void mq_engine_spool_member_leave(struct mq_member *mp);
 int mq_engine_spool_member_arm(struct mq_member *mp, struct mq_wait *w, struct mq_err *err);
-int mq_engine_spool_owner_take(struct mq_member *mp, const char *topic, uint32_t p, struct mq_owner **ret, struct mq_err *err);
+int mq_engine_spool_owner_take(struct mq_member *mp, const char *topic, uint32_t p, const uint64_t *start, struct mq_owner **ret,
+                               struct mq_err *err);
 int mq_engine_spool_owner_place(struct mq_owner *op, struct mq_place *ret, struct mq_err *err);
 int mq_engine_spool_owner_merge_acks(struct mq_owner *op, struct mq_place *ret, struct mq_err *err);
 int mq_engine_spool_owner_arm(struct mq_owner *op, struct mq_wait *w, struct mq_err *err);

@@ -51,31 +51,21 @@ static void tell_place(struct mq_consume *c, const struct mq_feed *f, uint64_t a
 	              f->topic, f->partition, c->req->group, at);
 }
 
-/* A new group begins where it is told; one with a place goes on from there: mq-group seek moves it.  The first place is
- * set before the partition is taken, since taking it sets one: whoever is killed leaves the one asked for, or none. */
-static int set_first_place(struct mq_consume *c, struct mq_feed *f)
+/* A new group begins where it is told.  0: *ret is that; 1: it has a place, and goes on from there: mq-group seek moves it. */
+static int find_first(struct mq_consume *c, struct mq_feed *f, uint64_t *ret)
 {
 	uint64_t at;
-	int rc = mq_group_stood(c, f, &at);
-	if (rc > 0)
-		tell_place(c, f, at);
-	if (rc != 0)
-		return rc < 0 ? rc : 0;
-	rc = mq_consume_start(c, f, NULL, &at);
-	if (rc == 0)
-		rc = c->engine->group_seek(c->store, c->req->group, f->topic, f->partition, at, false, c->err);
-	if (rc == MQ_EAGAIN) { /* another member was quicker, and set it */
-		*c->err = (struct mq_err){0};
-		rc = 0;
-	}
-	return rc;
+	int rc = c->req->range ? mq_group_stood(c, f, &at) : 1;
+	return rc == 0 ? mq_consume_start(c, f, NULL, ret) : rc;
 }
 
-static int begin(struct mq_consume *c, struct mq_feed *f)
+static int begin(struct mq_consume *c, struct mq_feed *f, const uint64_t *first)
 {
 	struct mq_place place;
 	uint64_t at;
 	int rc = c->engine->owner_merge_acks(f->owner, &place, c->err);
+	if (rc == 0 && c->req->range && !(first && place.offset == *first))
+		tell_place(c, f, place.offset);
 	if (rc == 0)
 		rc = mq_consume_start(c, f, &place.offset, &at);
 	if (rc == 0)
@@ -85,14 +75,18 @@ static int begin(struct mq_consume *c, struct mq_feed *f)
 	return rc;
 }
 
+/* The first place of a new group is set as the partition is taken: whoever is killed leaves the one asked for, or none, and
+ * who looks at the same time and comes later finds it. */
 static int take(struct mq_consume *c, struct mq_feed *f)
 {
-	int rc = c->req->range ? set_first_place(c, f) : 0;
-	if (rc == 0)
-		rc = c->engine->owner_take(c->member, f->topic, f->partition, &f->owner, c->err);
+	uint64_t first;
+	int rc = find_first(c, f, &first);
+	const uint64_t *start = rc == 0 ? &first : NULL;
+	if (rc >= 0)
+		rc = c->engine->owner_take(c->member, f->topic, f->partition, start, &f->owner, c->err);
 	if (rc <= 0)
 		return rc;
-	rc = begin(c, f);
+	rc = begin(c, f, start);
 	if (rc < 0)
 		return rc;
 	mq_ops_notice(c->mq, 1, "%s:%" PRIu32 ": taken, from %" PRIu64, f->topic, f->partition, f->next);

@@ -79,7 +79,10 @@ int mq_consume_start(struct mq_consume *c, struct mq_feed *f, const uint64_t *st
 		return 0;
 	}
 	*ret = b.log_start;
-	return c->req->range ? resolve(c, f, &c->range.start, &b, ret) : 0;
+	rc = c->req->range ? resolve(c, f, &c->range.start, &b, ret) : 0;
+	if (c->req->group && *ret < b.log_start)
+		*ret = b.log_start; /* a new group has lost nothing */
+	return rc;
 }
 
 /* --- partitions ----------------------------------------------------------------------------- */

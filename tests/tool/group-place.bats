@@ -106,3 +106,30 @@ idle_passed_over() {
 	done
 }
 @test "a member that has nothing to do hears at once that its place was set by hand, or that its group was deleted" { on_the_spool idle_passed_over; }
+
+stopped() { grep -q '^State:.T' "/proc/$1/status"; }
+
+two_firsts() {
+	seq 0 9 | mq-publish T
+	# It has found no place, and is stopped before it takes the partition: meanwhile another one is first, and done.
+	MQ_TEST_FAULT=openat:1:path=/locks:stop-before "$MQ_BUILD/tests/traced/mq-consume" -g g -o 5.. T > out 2> said-by-consumer &
+	consumer=$!
+	trap 'kill -KILL $consumer 2> /dev/null || true' EXIT
+	until_true stopped $consumer
+	is "$(mq-consume -g g -o 6.. -n 2 T)" $'6\n7'
+	is "$(at g T)" 8
+	kill -CONT $consumer
+	wait $consumer
+	is "$(cat out)" $'8\n9'
+	has "$(cat said-by-consumer)" 'goes on from its place, 8'
+	is "$(at g T)" 10
+}
+@test "of two members that begin a group at once the first one says where, and no commit is written over" { on_the_spool two_firsts; }
+
+below_the_start() {
+	seq 0 9 | mq-publish T
+	mq-topic purge -o 4 T
+	is "$(mq-consume -g g -o 2..6 T 2>&1)" $'4\n5'
+	has "$(mq-group show -g g --json T)" '"committed":6,"end":10,"lag":4,"lost":0,'
+}
+@test "a new group that is told to begin below the log start has lost nothing" { on_the_spool below_the_start; }
