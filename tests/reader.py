@@ -436,8 +436,11 @@ def places(spool, group, topic):
     """{partition: (committed, lost to damage, acknowledged above)} of a group, as far as places were ever written."""
     here, found = f'{spool}/groups/{group}/topics/{topic}', {}
     data, conf_ = read(here + '/offsets'), topic_conf(spool, topic)
+    first = int(conf_.get('generations', '0:' + conf_['partitions']).split(',')[0].split(':')[1])
+    made = first if os.path.exists(here + '/bell') else 0  # with room for so many: what is not there was cut off
     for p in range(int(conf_['partitions'])):
-        begun = len(data) > p * 8192 and (slot(data, 2 * p) is not None or slot(data, 2 * p + 1) != 0)  # else torn at the first
+        begun = (p < made or len(data) > p * 8192) and \
+            (slot(data, 2 * p) is not None or slot(data, 2 * p + 1) != 0)  # else torn at the first
         best = two_slots(data, (2 * p, 2 * p + 1), f'{group}/{topic}/{p}') if begun else None
         if not best or best[1][16:32].hex() != conf_['id']:
             continue

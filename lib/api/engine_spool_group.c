@@ -322,7 +322,7 @@ int mq_engine_spool_group_ack(struct mq_store *s, const char *group, const char 
 	return rc < 0 ? rc : 0;
 }
 
-/* Under the hands of its owner, which ends when it finds that out. */
+/* Whoever owns it, which then ends, and whatever it said. */
 static int force_seek(struct mq_topic *t, const char *group, uint32_t p, uint64_t offset, struct mq_err *err)
 {
 	struct mq_group_topic g;
@@ -355,7 +355,9 @@ int mq_engine_spool_group_seek(struct mq_store *s, const char *group, const char
 		return rc;
 	snprintf(nobody.group, sizeof nobody.group, "%s", group);
 	rc = mq_ownership_take(&o, &nobody, &t, p, offset, err);
-	if (rc == 0 && force)
+	if (rc == MQ_EDAMAGE) /* nobody can take it */
+		*err = (struct mq_err)MQ_ERR_INIT;
+	if (rc == MQ_EDAMAGE || (rc == 0 && force))
 		rc = force_seek(&t, group, p, offset, err);
 	else if (rc == 0)
 		rc = mq_err_set(err, MQ_EAGAIN, "group %s: %s:%u has an owner at work; stop it first, or use --force", group, topic, p);

@@ -6,38 +6,58 @@
 
 #include "sys/sys.h"
 
-int mq_slots_read(int fd, uint32_t block, mq_slot_decode_fn *decode, void *ret_value, size_t value_len,
+enum { PAIR_LEN = MQ_SLOT_BLOCK + MQ_SLOT_LEN };
+
+/* How much of the pair the file holds; the rest is zero. */
+static ssize_t read_pair(int fd, uint32_t block, uint8_t raw[PAIR_LEN])
+{
+	size_t len = 0;
+	ssize_t n = 1;
+
+	while (len < PAIR_LEN && n != 0) {
+		n = mq_sys->pread(fd, raw + len, PAIR_LEN - len, (uint64_t)block * MQ_SLOT_BLOCK + len);
+		if (n < 0 && n != -EINTR)
+			return n;
+		len += n > 0 ? (size_t)n : 0;
+	}
+	memset(raw + len, 0, PAIR_LEN - len);
+	return (ssize_t)len;
+}
+
+int mq_slots_read(int fd, uint32_t block, bool made, mq_slot_decode_fn *decode, void *ret_value, size_t value_len,
                   int *ret_which, uint64_t *ret_seq, const char *what, struct mq_err *err)
 {
-	uint8_t raw[MQ_SLOT_BLOCK + MQ_SLOT_LEN];
+	uint8_t raw[PAIR_LEN];
 	uint8_t value[2][256];
 	uint64_t seq[2];
-	bool empty[2];
+	bool empty[2], cut;
 	int best;
 
 	for (int attempt = 0;; attempt++) {
-		ssize_t n = mq_sys->pread(fd, raw, sizeof raw, (uint64_t)block * MQ_SLOT_BLOCK);
+		ssize_t n = read_pair(fd, block, raw);
 
 		if (n < 0)
 			return mq_err_sys(err, (int)n, "%s: cannot read", what);
-		memset(raw + n, 0, sizeof raw - (size_t)n); /* beyond the end: never written */
+		cut = made && n < PAIR_LEN;
 		for (int i = 0; i < 2; i++) {
 			const uint8_t *slot = raw + (size_t)i * MQ_SLOT_BLOCK;
+			bool there = n >= (ssize_t)(slot - raw) + MQ_SLOT_LEN;
 
-			seq[i] = decode(slot, block + (uint32_t)i, value[i]);
-			empty[i] = seq[i] == 0 && mq_slot_empty(slot);
+			seq[i] = there || !made ? decode(slot, block + (uint32_t)i, value[i]) : 0;
+			empty[i] = seq[i] == 0 && mq_slot_empty(slot) && (there || !made);
 		}
 		best = seq[0] > seq[1] ? 0 : 1;
 		if (seq[best] > 0 || (empty[0] && empty[1]))
 			break;
 		if (attempt == 8) /* not a write seen half-way, then */
-			return mq_err_set(err, MQ_EDAMAGE, "%s: no slot verifies; restore it or set it by hand", what);
+			return mq_err_set(err, MQ_EDAMAGE, "%s: %sno slot verifies; restore it or set it by hand", what,
+			                  cut ? "it was cut short, and " : "");
 	}
 	*ret_seq = seq[best];
 	*ret_which = seq[best] > 0 ? best : -1;
 	if (seq[best] > 0)
 		memcpy(ret_value, value[best], value_len);
-	return 0;
+	return cut;
 }
 
 void mq_slots_take(struct mq_slots *s, int fd, uint32_t block, int which, uint64_t seq)

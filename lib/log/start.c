@@ -62,7 +62,7 @@ int mq_start_create(int dir, unsigned mode, const uint8_t topic_id[16], struct m
 static int read_start(int fd, const uint8_t topic_id[16], uint64_t *ret, int *ret_which, uint64_t *ret_seq, struct mq_err *err)
 {
 	struct mq_start v = {0};
-	int rc = mq_slots_read(fd, 0, decode, &v, sizeof v, ret_which, ret_seq, what, err);
+	int rc = mq_slots_read(fd, 0, true, decode, &v, sizeof v, ret_which, ret_seq, what, err);
 
 	if (rc < 0)
 		return rc;

@@ -139,8 +139,8 @@ static int seek_to(struct mq *mq, const char *group, const char *topic, uint32_t
 	struct mq_bounds b;
 	struct mq_place place;
 	int rc = mq->store->engine->group_place(mq->store, group, topic, p, &place, &mq->err);
-	/* A group that never read this topic has no place, and gets one. */
-	if (rc == MQ_ENOTOPIC) {
+	/* A group that never read this topic has no place, and gets one; so does one whose place cannot be known any more. */
+	if (rc == MQ_ENOTOPIC || (rc == MQ_EDAMAGE && strcmp(to, "stored") != 0)) {
 		mq->err = (struct mq_err){0};
 		place = (struct mq_place){0};
 		rc = 0;

@@ -81,14 +81,20 @@ static int committed(struct place *g, uint32_t p, const struct mq_commit *v, uin
 	                     (unsigned long long)end);
 }
 
-static int slots_of(struct place *g, int fd, uint32_t p)
+static bool is_there(uint32_t block, uint64_t size)
+{
+	return (uint64_t)block * MQ_SLOT_BLOCK + MQ_SLOT_LEN <= size;
+}
+
+/* whole: bytes of the file of which nothing is cut off; what lies behind that was told. */
+static int slots_of(struct place *g, int fd, uint32_t p, uint64_t whole)
 {
 	uint64_t seq[2], bad;
 	struct mq_commit v[2];
 	int rc, got[2];
 
 	for (uint32_t i = 0; i < 2; i++) {
-		got[i] = mq_check_slot(fd, 2 * p + i, decode, &v[i], &seq[i]);
+		got[i] = is_there(2 * p + i, whole) ? mq_check_slot(fd, 2 * p + i, decode, &v[i], &seq[i]) : MQ_EDAMAGE;
 		if (got[i] < 0 && got[i] != MQ_EDAMAGE)
 			return cannot(g, got[i], "offsets");
 	}
@@ -101,7 +107,7 @@ static int slots_of(struct place *g, int fd, uint32_t p)
 			                   "the first place does not verify: torn, or a flipped bit; nothing was committed yet");
 			if (rc != 0)
 				return rc;
-		} else if (got[i] == MQ_EDAMAGE) {
+		} else if (got[i] == MQ_EDAMAGE && is_there(2 * p + i, whole)) {
 			rc = config(g, "offsets", at, MQ_SLOT_LEN,
 			            got[1 - i] == 1 ? "a slot of a place does not verify; the other one counts, and may be older"
 			                            : "no slot of a place verifies");
@@ -139,19 +145,36 @@ static int unfinished(struct place *g, const char *name, uint64_t size)
 	                     mq_check_not(g->c, "the next member of the group makes it"), "it was not made to the end");
 }
 
+/* Who reads a place behind the cut is told that nobody can know it.  One slot of a pair is enough. */
+static int cut_short(struct place *g, int fd, uint64_t size)
+{
+	uint32_t made = g->t->conf.generations[0].partitions, left = (uint32_t)(size / (2 * MQ_SLOT_BLOCK));
+	struct mq_commit v;
+	uint64_t seq;
+	char text[160];
+
+	for (uint32_t block = 2 * left; block < 2 * left + 2 && is_there(block, size); block++)
+		if (mq_check_slot(fd, block, decode, &v, &seq) == 1) {
+			left++;
+			break;
+		}
+	if (left < made)
+		snprintf(text, sizeof text, "it was cut short: the places of partitions %u to %u are gone", left, made - 1);
+	else
+		snprintf(text, sizeof text, "it was cut short: a slot of the last place is gone; the other one counts, and may be older");
+	return config(g, "offsets", size, 0, text);
+}
+
 static int offsets(struct place *g, int fd, uint64_t size)
 {
 	struct mq_stat st;
 	int64_t only = g->c->opt->partition;
-	int rc = 0;
+	bool whole = offsets_whole(g->t, size), made = mq_sys->statat(g->dir, "bell", &st) != -ENOENT;
+	int rc = whole ? 0 : made ? cut_short(g, fd, size) : unfinished(g, "offsets", size);
 
-	if (!offsets_whole(g->t, size))
-		rc = mq_sys->statat(g->dir, "bell", &st) == -ENOENT
-		         ? unfinished(g, "offsets", size)
-		         : config(g, "offsets", size, 0, "it was cut short: places may be gone, and the group would begin anew");
 	for (uint32_t p = 0; p < g->t->conf.partitions && rc == 0; p++)
 		if (only < 0 || only == p)
-			rc = slots_of(g, fd, p);
+			rc = slots_of(g, fd, p, whole || !made ? UINT64_MAX : size);
 	return rc;
 }
 

@@ -12,11 +12,6 @@
 #include "spool/dirs.h"
 #include "sys/sys.h"
 
-static uint64_t decode(const uint8_t raw[MQ_SLOT_LEN], uint32_t block, void *ret)
-{
-	return mq_commit_decode(raw, block, ret);
-}
-
 int mq_groups_closed(const struct mq_spool *s, struct mq_err *err)
 {
 	if (s->groups == -EACCES || s->groups == -EPERM)
@@ -153,56 +148,6 @@ void mq_group_topic_release(struct mq_group_topic *g)
 		if (fds[i] >= 0)
 			(void)mq_sys->close(fds[i]);
 	g->dir = g->locks = g->offsets = -1;
-}
-
-/* The first slot alone was ever written, and is bad.  The first commit goes to the second one, when the place that a group
- * begins at is durable in the first: so none was made, whether the write was torn or a bit has flipped since. */
-static bool nothing_committed(struct mq_group_topic *g, uint32_t p)
-{
-	uint8_t raw[MQ_SLOT_LEN];
-	ssize_t n = mq_sys->pread(g->offsets, raw, sizeof raw, (uint64_t)(2 * p + 1) * MQ_SLOT_BLOCK);
-
-	if (n < 0)
-		return false;
-	memset(raw + n, 0, sizeof raw - (size_t)n);
-	return mq_slot_empty(raw);
-}
-
-static void tell_torn(struct mq_group_topic *g, uint32_t p)
-{
-	struct mq_spool *s = g->topic->spool;
-	char text[600];
-
-	snprintf(text, sizeof text, "%s: the first place in partition %u does not verify: torn, or a flipped bit; nothing was committed yet",
-	         g->label, p);
-	if (s->notice)
-		s->notice(s->notice_arg, text);
-}
-
-int mq_group_topic_read(struct mq_group_topic *g, uint32_t p, struct mq_commit *ret, int *ret_which, uint64_t *ret_seq,
-                        struct mq_err *err)
-{
-	int rc;
-
-	memset(ret, 0, sizeof *ret);
-	rc = mq_slots_read(g->offsets, p * 2, decode, ret, sizeof *ret, ret_which, ret_seq, "offsets", err);
-	if (rc == MQ_EDAMAGE && nothing_committed(g, p)) {
-		tell_torn(g, p);
-		if (err)
-			*err = (struct mq_err)MQ_ERR_INIT;
-		*ret_which = -1;
-		*ret_seq = 0;
-		rc = 0;
-	}
-	if (rc < 0) {
-		mq_err_prefix(err, "%s", g->label);
-		return rc;
-	}
-	if (*ret_which >= 0 && memcmp(ret->topic_id, g->topic->conf.id, 16) != 0) {
-		memset(ret, 0, sizeof *ret); /* another topic of that name */
-		*ret_which = -1 - *ret_which - 1; /* -2, -3: the slot it stands in, for whoever writes on */
-	}
-	return 0;
 }
 
 int mq_group_each(struct mq_spool *s, int (*fn)(void *arg, const char *group), void *arg, struct mq_err *err)

@@ -41,7 +41,10 @@ int mq_groups_closed(const struct mq_spool *s, struct mq_err *err);
 int mq_group_topic_open(struct mq_group_topic *ret, struct mq_topic *t, const char *group, bool create, struct mq_err *err);
 void mq_group_topic_release(struct mq_group_topic *g);
 
-/* The committed place of partition p: *ret_which -1 where there is none for this topic's id. */
+/* `offsets` was made with room for so many partitions: those that the topic began with. */
+uint32_t mq_group_made_for(const struct mq_group_topic *g);
+
+/* The committed place of partition p: *ret_which -1 where there is none for this topic's id.  MQ_EDAMAGE: nobody can know it. */
 int mq_group_topic_read(struct mq_group_topic *g, uint32_t p, struct mq_commit *ret, int *ret_which, uint64_t *ret_seq,
                         struct mq_err *err);
 

@@ -76,36 +76,38 @@ static int put_slot(int fd, uint32_t block, const uint8_t raw[MQ_SLOT_LEN])
 	return n == MQ_SLOT_LEN ? 0 : n < 0 ? (int)n : -EIO;
 }
 
-/* Slots as they are read, which may be from memory alone: here they become durable. */
-static int copy_slots(int from, int to, uint64_t size, uint32_t but)
+/* A slot as it is read, which may be from memory alone: in the copy it becomes durable.  One that was cut off must not become
+ * one that was never written: it stays one that does not verify. */
+static int copy_slot(int from, int to, uint32_t block, bool made)
 {
+	static const char cut_off[] = "this slot was cut off";
 	uint8_t raw[MQ_SLOT_LEN];
-	int rc = 0;
+	ssize_t n = mq_sys->pread(from, raw, MQ_SLOT_LEN, (uint64_t)block * MQ_SLOT_BLOCK);
 
-	for (uint32_t block = 0; rc == 0 && (uint64_t)block * MQ_SLOT_BLOCK < size; block++) {
-		ssize_t n = block == but ? 0 : mq_sys->pread(from, raw, MQ_SLOT_LEN, (uint64_t)block * MQ_SLOT_BLOCK);
-
-		if (n < 0)
-			return (int)n;
-		memset(raw + n, 0, (size_t)(MQ_SLOT_LEN - n));
-		if (!mq_slot_empty(raw))
-			rc = put_slot(to, block, raw);
-	}
-	return rc;
+	if (n < 0)
+		return (int)n;
+	memset(raw + n, 0, (size_t)(MQ_SLOT_LEN - n));
+	if (n < MQ_SLOT_LEN && made)
+		memcpy(raw, cut_off, sizeof cut_off);
+	return mq_slot_empty(raw) ? 0 : put_slot(to, block, raw);
 }
 
 static int fill(struct mq_group_topic *g, int fd, uint32_t block, const uint8_t *raw)
 {
 	struct mq_stat st;
-	uint64_t least = raw ? (uint64_t)(block + 1) * MQ_SLOT_BLOCK : 0;
+	uint32_t made = 2 * mq_group_made_for(g);
+	uint64_t size = (uint64_t)(raw && block >= made ? block + 1 : made) * MQ_SLOT_BLOCK;
 	int rc = mq_sys->fchmod(fd, g->topic->spool->file_mode);
 
 	if (rc == 0)
 		rc = mq_sys->stat(g->offsets, &st);
+	if (rc == 0 && st.size > size)
+		size = st.size;
 	if (rc == 0) /* a later commit needs no space */
-		rc = mq_sys->fallocate(fd, 0, st.size > least ? st.size : least);
-	if (rc == 0)
-		rc = copy_slots(g->offsets, fd, st.size, raw ? block : UINT32_MAX);
+		rc = mq_sys->fallocate(fd, 0, size);
+	for (uint32_t b = 0; rc == 0 && (uint64_t)b * MQ_SLOT_BLOCK < size; b++)
+		if (!raw || b != block)
+			rc = copy_slot(g->offsets, fd, b, b < made);
 	if (rc == 0 && raw)
 		rc = put_slot(fd, block, raw);
 	return rc < 0 ? rc : mq_sys->fdatasync(fd);
@@ -137,6 +139,18 @@ int mq_offsets_replace(struct mq_group_topic *g, uint32_t block, const uint8_t r
 	return rc;
 }
 
+/* What nobody can read is set anew.  Its seek count is above any that was reached by counting, so that whoever has the place
+ * in his hands, an owner or a printed position, is told from who comes now. */
+static void set_anew(struct mq_commit *c, int *which, uint64_t *seq, struct mq_err *err)
+{
+	memset(c, 0, sizeof *c);
+	c->seeks = (uint32_t)(mq_sys->clock_ns(MQ_CLOCK_REAL) / 1000000000);
+	*which = -1;
+	*seq = 0;
+	if (err)
+		*err = (struct mq_err)MQ_ERR_INIT;
+}
+
 static int set_place(struct mq_group_topic *g, uint32_t p, uint64_t offset, struct mq_err *err)
 {
 	uint8_t raw[MQ_SLOT_LEN];
@@ -147,7 +161,9 @@ static int set_place(struct mq_group_topic *g, uint32_t p, uint64_t offset, stru
 
 	if (rc >= 0)
 		rc = mq_group_topic_read(g, p, &c, &which, &seq, err);
-	if (rc < 0)
+	if (rc == MQ_EDAMAGE)
+		set_anew(&c, &which, &seq, err);
+	else if (rc < 0)
 		return rc;
 	memcpy(c.topic_id, g->topic->conf.id, sizeof c.topic_id);
 	c.offset = offset;

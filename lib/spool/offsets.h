@@ -32,7 +32,7 @@ bool mq_offsets_failed(struct mq_group_topic *g);
 /* Under the lock, alone: a synced copy takes its place, with this slot in it (raw NULL: just so).  g->offsets is the new one. */
 int mq_offsets_replace(struct mq_group_topic *g, uint32_t block, const uint8_t raw[MQ_SLOT_LEN], struct mq_err *err);
 
-/* Set the place though somebody owns the partition: the owner is rung, finds another seek count, and ends. */
+/* Set the place though nobody can read it, or somebody owns the partition: the owner is rung, finds another seek count, and ends. */
 int mq_offsets_force_seek(struct mq_group_topic *g, uint32_t p, uint64_t offset, struct mq_err *err);
 
 #endif

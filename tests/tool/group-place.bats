@@ -133,3 +133,82 @@ below_the_start() {
 	has "$(mq-group show -g g --json T)" '"committed":6,"end":10,"lag":4,"lost":0,'
 }
 @test "a new group that is told to begin below the log start has lost nothing" { on_the_spool below_the_start; }
+
+# A file that was made whole is cut: what stood behind the cut is no place that was never set.
+three_places() {
+	rm -rf the-spool
+	mq-topic create --partitions 3 T
+	for _ in 1 2; do # both slots of each
+		for p in 0 1 2; do mq-publish -m x T:$p; done
+		mq-consume -g g T > /dev/null
+	done
+	offsets=the-spool/groups/g/topics/T/offsets
+}
+
+cut_off() {
+	for size in 0 100 8192 8292 16384; do
+		three_places
+		left=$((size / 8192))
+		truncate -s $size $offsets
+		fails 2 mq-group show -g g T
+		has "$said" 'cut short'
+		is "$(grep -c '^g .* 2    2    0' <<< "$said")" $left
+		for p in 0 1 2; do mq-publish -m new T:$p; done
+		for how in '' -f '-o end' --manual; do
+			fails 2 timeout 10 mq-consume -g g $how T:2
+			has "$said" 'cut short'
+			case $said in *new* | *$'x\n'*) echo "$said"; return 1 ;; esac
+		done
+		is "$(mq-consume -g g T:0 T:1 2> /dev/null | grep -c x || true)" 0
+		is "$(stat -c %s $offsets)" $size
+		fails 2 mq-check
+		has "$said" "it was cut short: the places of partitions $left to 2 are gone"
+		# By hand each can be set again, and the others are not forgotten with that.
+		is "$(mq-group seek -g g -o -1 T:2)" 'T:2: - -> 2'
+		is "$(mq-consume -g g T:2)" new
+		[ $left = 2 ] || fails 2 mq-consume -g g T:1
+		mq-group seek -g g -o -1 T > /dev/null
+		is "$(mq-consume -g g T)" $'new\nnew\nnew'
+		is "$(mq-check)" ''
+	done
+}
+@test "a place that was cut off is loud, and is set by hand" { on_the_spool cut_off; }
+
+half_cut_off() {
+	three_places
+	truncate -s $((16384 + 4096)) $offsets
+	mq-publish -m new T:2
+	fails 0 mq-consume -g g T:2
+	has "$said" new
+	has "$said" 'group g, T: offsets was cut short, and of the place in partition 2 one slot is left'
+	truncate -s $((16384 + 4096)) $offsets
+	fails 2 mq-check
+	has "$said" 'it was cut short: a slot of the last place is gone; the other one counts, and may be older'
+}
+@test "what is left of a place that was cut in two counts, and that is told" { on_the_spool half_cut_off; }
+
+both_bad() {
+	seq 3 | mq-publish T
+	for _ in 1 2; do mq-consume -g g -n 1 T > /dev/null; done
+	fails 75 mq-consume -g g --manual --timeout 0s T
+	mq-consume -g g --manual --timeout 0s T > positions 2> /dev/null || true
+	flip the-spool/groups/g/topics/T/offsets 20
+	flip the-spool/groups/g/topics/T/offsets 4116
+	fails 2 mq-group seek -g g -o stored T
+	fails 2 mq-consume -g g T
+	is "$(mq-group seek -g g -o 1 --dry-run T)" 'T:0: - -> 1 (dry run)'
+	fails 2 mq-consume -g g T
+	is "$(mq-group seek -g g -o 1 T)" 'T:0: - -> 1'
+	fails 77 mq-group commit -g g < positions
+	is "$(mq-consume -g g T)" $'2\n3'
+	is "$(mq-check)" ''
+}
+@test "a place of which no slot verifies is set by hand, and positions from before are refused" { on_the_spool both_bad; }
+
+left_cut_off() {
+	three_places
+	truncate -s 8192 $offsets
+	fails 2 mq-group show
+	is "$(mq-consume T | wc -l)" 6
+}
+@test "a group whose places are cut off is no hindrance to others" { on_the_spool left_cut_off; }

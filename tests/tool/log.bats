@@ -123,3 +123,29 @@ time.sleep(60)' "$1" &
 	mq-publish -m new T
 	is "$(mq-consume --format '%o %s\n' T)" '3 new'
 }
+
+@test "a log start that was cut off is loud; one slot of it is enough" {
+	many_segments
+	mq-topic purge -o 400 T
+	start=spool/topics/T/0/start
+	cp $start whole
+	for size in 0 60 200; do
+		truncate -s $size $start
+		for how in '' '-g g' '-f --until-idle 100ms'; do
+			run -2 --separate-stderr timeout 20 mq-consume $how T
+			[ -z "$output" ]
+			has "$stderr" 'T:0: start: it was cut short, and no slot verifies'
+		done
+		run -2 mq-check
+		has "$output" start
+		cp whole $start
+	done
+	for size in 4096 8000; do
+		truncate -s $size $start
+		sed 1,400d all | diff - <(mq-consume T)
+		run -2 mq-check
+		has "$output" 'it has not the length that it was made with'
+		cp whole $start
+	done
+	run -0 mq-check
+}

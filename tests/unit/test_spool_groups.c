@@ -200,6 +200,99 @@ static void a_torn_first_place_was_never_promised(void **state)
 	assert_int_equal(mq_ownership_take(&b->o, &b->member, &b->topic, 0, 0, &bed_err), MQ_EDAMAGE);
 }
 
+static void cut(struct bed *b, off_t size)
+{
+	char path[600];
+
+	snprintf(path, sizeof path, "%s/groups/g/topics/t/offsets", b->path);
+	assert_int_equal(truncate(path, size), 0);
+}
+
+static void commit_in_both(struct bed *b)
+{
+	struct mq_ownership other;
+
+	bed_take(b);
+	OK(mq_ownership_commit(&b->o, 3, 0, &bed_err));
+	OK(mq_ownership_sync(&b->o, &bed_err));
+	assert_int_equal(mq_ownership_take(&other, &b->member, &b->topic, 1, 0, &bed_err), 1);
+	OK(mq_ownership_commit(&other, 7, 0, &bed_err));
+	OK(mq_ownership_sync(&other, &bed_err));
+	mq_ownership_release(&other);
+}
+
+static int read_place(struct bed *b, uint32_t p, int *ret_which)
+{
+	struct mq_group_topic g;
+	struct mq_commit c;
+	uint64_t seq;
+	int rc;
+
+	OK(mq_group_topic_open(&g, &b->topic, "g", false, &bed_err));
+	rc = mq_group_topic_read(&g, p, &c, ret_which, &seq, &bed_err);
+	mq_group_topic_release(&g);
+	return rc;
+}
+
+/* A copy of what is left has the old length again, and must not say that the rest was never written. */
+static void a_cut_is_not_forgotten_when_the_file_is_replaced(void **state)
+{
+	struct bed *b = *state;
+	int which;
+
+	commit_in_both(b);
+	cut(b, 8192);
+	assert_int_equal(read_place(b, 1, &which), MQ_EDAMAGE);
+	bed_faults("fdatasync:1:path=offsets:EIO");
+	OK(mq_ownership_commit(&b->o, 4, 0, &bed_err));
+	OK(mq_ownership_sync(&b->o, &bed_err));
+	assert_int_equal(mq_fault_fired(0), 1);
+	assert_int_equal(bed_size(b, "offsets"), 16384);
+	assert_int_equal(place(b, 0), 4);
+	assert_int_equal(read_place(b, 1, &which), MQ_EDAMAGE);
+}
+
+/* Partition 1 came when the topic grew: a file that was made before has no room for it, and that is no damage. */
+static void a_later_partition_has_no_room_and_no_place_yet(void **state)
+{
+	struct bed *b = *state;
+	struct mq_ownership later;
+	int which;
+
+	bed_take(b);
+	b->topic.conf.generations[0].partitions = 1;
+	cut(b, 8192);
+	OK(read_place(b, 1, &which));
+	assert_int_equal(which, -1);
+	assert_int_equal(mq_ownership_take(&later, &b->member, &b->topic, 1, 5, &bed_err), 1);
+	mq_ownership_release(&later);
+	assert_int_equal(place(b, 1), 5);
+	/* Where what was there before is cut off, it is not made longer again by those that came later. */
+	cut(b, 4096);
+	assert_int_equal(read_place(b, 1, &which), MQ_EDAMAGE);
+	assert_int_equal(mq_ownership_take(&later, &b->member, &b->topic, 1, 5, &bed_err), MQ_EDAMAGE);
+	assert_int_equal(bed_size(b, "offsets"), 4096);
+}
+
+/* Whoever made it was killed before it had its room, and promised nothing. */
+static void a_file_that_was_not_made_to_the_end_holds_no_place(void **state)
+{
+	struct bed *b = *state;
+	char path[600];
+	int which;
+
+	bed_take(b);
+	bed_let_go(b);
+	cut(b, 0);
+	assert_int_equal(read_place(b, 0, &which), MQ_EDAMAGE);
+	snprintf(path, sizeof path, "%s/groups/g/topics/t/bell", b->path);
+	assert_int_equal(unlink(path), 0);
+	OK(read_place(b, 0, &which));
+	assert_int_equal(which, -1);
+	bed_take(b);
+	assert_int_equal(bed_size(b, "offsets"), 16384);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -210,6 +303,9 @@ int main(void)
 	    BED_TEST(an_owner_after_a_death_writes_again_before_it_syncs),
 	    BED_TEST(nobody_owns_a_partition_of_a_deleted_group),
 	    BED_TEST(a_torn_first_place_was_never_promised),
+	    BED_TEST(a_cut_is_not_forgotten_when_the_file_is_replaced),
+	    BED_TEST(a_later_partition_has_no_room_and_no_place_yet),
+	    BED_TEST(a_file_that_was_not_made_to_the_end_holds_no_place),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
