@@ -5,6 +5,9 @@
  *   stream bare FILE N                       append 100 bytes and fdatasync, N times
  *   stream publish P N SPOOL                 P long-lived publishers (programs on mq.h), each N lines of 100 bytes into the topic
  *                                            T, durable, the next when the last was confirmed
+ *   stream topics T N SPOOL                  one program on mq.h: N batches of 10 such lines, written, round robin over the T topics
+ *                                            t0, t1, …, which are made where they are missing; a call of mq_publish for each
+ *   stream batches N SPOOL                   the same batches in one call, into the topic T, the next when the last was confirmed
  *   stream confirm P N -- COMMAND …          the same through pipes, each COMMAND (a publisher that confirms) driven by a process
  *                                            of its own
  *   stream wake N                            one-way wake-up through inotify between two processes
@@ -26,11 +29,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "api/mq.h"
+#include "stream.h"
 
-enum { LINE = 100, WARM = 10 };
-
-static double now(void)
+double now(void)
 {
 	struct timespec t;
 
@@ -38,7 +39,7 @@ static double now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static void die(const char *what)
+_Noreturn void die(const char *what)
 {
 	fprintf(stderr, "stream: %s: %s\n", what, strerror(errno));
 	exit(1);
@@ -51,13 +52,13 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static void report(double *lat, size_t n, double seconds)
+void report(double *lat, size_t n, double seconds)
 {
 	qsort(lat, n, sizeof *lat, compare);
 	printf("%.0f %.1f %.1f\n", (double)n / seconds, lat[n / 2] * 1e6, lat[n * 99 / 100] * 1e6);
 }
 
-static void fill_line(char *line, size_t i)
+void fill_line(char *line, size_t i)
 {
 	memset(line, 'x', LINE);
 	line[snprintf(line, 24, "%zu", i)] = ' ';
@@ -137,7 +138,7 @@ static void read_line(int fd)
 	}
 }
 
-static void wait_for_start(int go)
+void wait_for_start(int go)
 {
 	char byte;
 
@@ -168,64 +169,6 @@ static void drive(char **argv, size_t n, double *lat, int go)
 		lat[i] = now() - t;
 	}
 	finish(&c);
-}
-
-/* A program that publishes by the library: its input is a pipe that it fills itself, a line when the last one is confirmed. */
-struct publisher {
-	int in[2], go;
-	size_t sent, n;
-	double at, *lat;
-};
-
-static void send_line(struct publisher *p)
-{
-	char line[LINE];
-
-	if (p->sent == WARM + p->n) {
-		close(p->in[1]);
-		return;
-	}
-	if (p->sent == WARM)
-		wait_for_start(p->go);
-	fill_line(line, p->sent++);
-	p->at = now();
-	if (write(p->in[1], line, LINE) != LINE)
-		die("write");
-}
-
-static void confirmed(void *arg, const struct mq_confirmation *c)
-{
-	struct publisher *p = arg;
-
-	if (c->why) {
-		fprintf(stderr, "stream: %s\n", c->why);
-		exit(1);
-	}
-	if (p->sent > WARM)
-		p->lat[p->sent - WARM - 1] = now() - p->at;
-	send_line(p);
-}
-
-static void publish(char **argv, size_t n, double *lat, int go)
-{
-	struct publisher p = {.go = go, .n = n, .lat = lat};
-	struct mq *mq = mq_new();
-	struct mq_publish_request req = MQ_PUBLISH_REQUEST_INIT;
-	struct mq_publish_report report;
-
-	if (!mq || pipe2(p.in, O_CLOEXEC) < 0)
-		die("setup");
-	req.topic = "T";
-	req.ack = MQ_ACK_LEVEL_DURABLE;
-	req.in_fd = p.in[0];
-	req.confirm = confirmed;
-	req.confirm_arg = &p;
-	send_line(&p);
-	if (mq_open(mq, argv[0], MQ_OPEN_CREATE) < 0 || mq_publish(mq, &req, &report) < 0) {
-		fprintf(stderr, "stream: %s\n", mq_why(mq));
-		exit(1);
-	}
-	mq_free(mq);
 }
 
 static void many(size_t procs, size_t n, char **argv, void (*one)(char **argv, size_t n, double *lat, int go))
@@ -352,6 +295,10 @@ int main(int argc, char **argv)
 		many((size_t)atol(argv[2]), (size_t)atol(argv[3]), after_dashes(argv), drive);
 	} else if (argc == 5 && strcmp(argv[1], "publish") == 0) {
 		many((size_t)atol(argv[2]), (size_t)atol(argv[3]), argv + 4, publish);
+	} else if (argc == 4 && strcmp(argv[1], "batches") == 0) {
+		batches(argv[3], (size_t)atol(argv[2]));
+	} else if (argc == 5 && strcmp(argv[1], "topics") == 0) {
+		topics(argv[4], (size_t)atol(argv[2]), (size_t)atol(argv[3]));
 	} else if (argc >= 3 && strcmp(argv[1], "wake") == 0) {
 		wake((size_t)atol(argv[2]));
 	} else if (argc >= 4 && strcmp(argv[1], "latency") == 0) {
@@ -359,7 +306,7 @@ int main(int argc, char **argv)
 
 		latency((size_t)atol(argv[2]), publish, consume);
 	} else {
-		fprintf(stderr, "usage: stream bare FILE N | publish P N SPOOL | confirm P N -- CMD | wake N | latency N -- PUB -- CON\n");
+		fprintf(stderr, "usage: stream bare FILE N | publish P N SPOOL | topics T N SPOOL | batches N SPOOL | confirm P N -- CMD | wake N | latency N -- PUB -- CON\n");
 		return 64;
 	}
 	return 0;
