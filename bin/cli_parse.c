@@ -30,7 +30,7 @@ static const struct {
 	{.letter = 'z', .hint = "compression belongs to the topic (mq-topic set TOPIC compression.type=zstd); NUL between records is -0"},
 	{.letter = 'F', .hint = "to follow a topic is -f; a setting is -X KEY=VALUE; between fields, --id-delimiter S"},
 	{.letter = 'C', .hint = "to consume, run mq-consume", .is = "mq-consume", .idle = "this tool consumes without it"},
-	{.letter = 'P', .hint = "to publish, run mq-publish", .is = "mq-publish", .idle = "this tool publishes without it"},
+	{.letter = 'P', .hint = "to publish, run mq-publish; handlers side by side are mq-consume -j N", .is = "mq-publish", .idle = "this tool publishes without it"},
 	{.letter = 'L', .hint = "to list topics, run mq-topic list"},
 	{.letter = 'G', .hint = "a consumer group is -g GROUP"},
 	{.letter = 'b', .hint = "there is no broker: a spool is a directory, -S DIR"},

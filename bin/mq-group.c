@@ -136,6 +136,9 @@ static int nothing_shown(struct args *a, const struct mq_operand *topic)
 
 	if (!topic->topic)
 		return 0;
+	for (size_t i = 0; i < a->groups.n && !a->group; i++)
+		if (strcmp(a->groups.v[i], topic->topic) == 0 && mq_topic_show(a->cli.mq, topic->topic, &info) < 0)
+			return cli_usage(&a->cli, "%s is a group, and no topic: show -g %s", topic->topic, topic->topic);
 	if (mq_topic_show(a->cli.mq, topic->topic, &info) < 0)
 		return cli_fail(&a->cli);
 	if (a->only >= (int64_t)info.partitions)

@@ -27,7 +27,7 @@ static const struct cli_option options[] = {
 	{'o', "offset", "X", "purge: up to here: an offset, end (the default), -N (all but the last N) or @TIME", CLI_TEXT,
 	 AT(offset), NULL, ON(PURGE)},
 	{'J', "json", NULL, "list, show: an object a line", CLI_FLAG, AT(json), NULL, ON(LIST) | ON(SHOW)},
-	{0, "force", NULL, "purge, delete: over what groups have not read yet", CLI_FLAG, AT(force), NULL, ON(PURGE) | ON(DELETE)},
+	{0, "force", NULL, "purge: over what groups have not read yet; delete: though a member of a group is at work", CLI_FLAG, AT(force), NULL, ON(PURGE) | ON(DELETE)},
 	{0, "dry-run", NULL, "check and say what would be done", CLI_FLAG, AT(dry_run), NULL,
 	 ON(CREATE) | ON(SET) | ON(PURGE) | ON(DELETE)},
 	{0},
@@ -40,7 +40,7 @@ static const struct cli_tool tool = {
 		"list [-v] [--json] [OPTION ...]",
 		"show [--json] [OPTION ...] TOPIC",
 		"set [--dry-run] [OPTION ...] TOPIC KEY=VALUE ...",
-		"purge [--dry-run] [-o X] [OPTION ...] TOPIC[:PARTITION[:OFFSET]]",
+		"purge [--dry-run] [--force] [-o X] [OPTION ...] TOPIC[:PARTITION[:OFFSET]]",
 		"delete [--dry-run] [--force] [OPTION ...] TOPIC", NULL},
 	.purpose = "Create topics, list them, show and change their configuration, drop their records, delete them. A topic need not "
 	           "be created: the first publish does it, with one partition.",
@@ -48,7 +48,7 @@ static const struct cli_tool tool = {
 	.examples = (const char *const[]){
 		"mq-topic create orders --partitions 8",
 		"mq-topic list -v",
-		"mq-topic set orders retention.ms=604800000 compression.type=zstd",
+		"mq-topic set orders max.bytes=1G compression.type=zstd",
 		"mq-topic purge orders -o @-7d --dry-run",
 		NULL},
 	.verbs = (const char *const[]){"create", "list", "show", "set", "purge", "delete", NULL},

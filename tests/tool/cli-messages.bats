@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
-# A spool that is not whole, or that somebody else owns: what is wrong, where, and what to do.
+# What is wrong, where, and what to do: a spool that is not whole, or that somebody else owns; words in the wrong place.
 
 bats_require_minimum_version 1.5.0
 
@@ -83,4 +83,12 @@ says() { # STATUS PART COMMAND... : one line that holds PART
 	says 77 't:0: cannot open' other mq-publish -m x t
 	echo nonsense >>"$MQ_SPOOL/spool.conf"
 	says 78 "$MQ_SPOOL: spool.conf: line" mq-topic list
+}
+
+@test "a group in the place of a topic is told for what it is, and xargs's -P leads to -j" {
+	mq-publish -m x orders
+	mq-consume -g billing orders
+	says 64 'billing is a group, and no topic: show -g billing' mq-group show billing
+	says 66 'no topic nobody' mq-group show nobody
+	says 64 'mq-consume -j N' mq-topic -P list
 }
