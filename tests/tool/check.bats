@@ -458,6 +458,29 @@ reader() { python3 -B "${MQ_SRC:-$BATS_TEST_DIRNAME/../..}/tests/reader.py" "$MQ
 	run -2 mq-check
 }
 
+@test "a batch of a newer format is told as such above the witness, too, where publishers and consumers stop at it" {
+	export MQ_SPOOL=$BATS_TEST_TMPDIR/newer PATH=$MQ_BUILD/bin:$PATH
+	mq-publish --ack written -m one T
+	python3 -B - "$MQ_SPOOL"/topics/T/0/*.seg "${MQ_SRC:-$BATS_TEST_DIRNAME/../..}/tests" <<-'END'
+		import struct, sys
+		sys.path.insert(0, sys.argv[2])
+		from reader import crc32c
+		with open(sys.argv[1], 'r+b') as f:
+		    s = f.read()
+		    head = bytearray(s[512:640])
+		    head[12] |= 0x40
+		    head[4:8] = struct.pack('<I', crc32c(s[24:40], struct.pack('<Q', 512), bytes(head[8:])))
+		    f.seek(512)
+		    f.write(head)
+	END
+	rm "$MQ_SPOOL/topics/T/0/state"
+	run -78 mq-check
+	[[ "$output" == *"newer "*" 512 "*"needs a newer mq (unknown flags)"* ]]
+	run -78 mq-publish -m two T
+	run -78 mq-consume T
+	run -78 reader
+}
+
 @test "a segment of a newer format is told as such, with 78, and damage beside it with 2" {
 	export MQ_SPOOL=$BATS_TEST_TMPDIR/other PATH=$MQ_BUILD/bin:$PATH
 	seq 3 | mq-publish T
