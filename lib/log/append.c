@@ -92,6 +92,9 @@ static int put_batch(struct mq_log *log, struct mq_batch *b, const void *body, s
 		return rc;
 	}
 	log->tail_seq++;
+	if (log->own.next != b->base_offset)
+		log->own.from = b->base_offset;
+	log->own.next = b->next_offset;
 	rc = mq_producers_learn(&log->producers, b, body, start, end);
 	if (rc < 0)
 		mq_producers_release(&log->producers); /* no memory: read it from the log again */

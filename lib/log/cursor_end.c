@@ -244,6 +244,11 @@ int mq_cursor_refresh(struct mq_cursor *c, struct mq_err *err)
 		if (rc < 0 || !trusted)
 			break;
 	}
+	/* A limit may drop what could not be seen yet. */
+	if (rc == 0 && c->visible_offset < c->log_start)
+		c->visible_offset = c->log_start;
+	if (rc == 0 && c->written_offset < c->visible_offset)
+		c->written_offset = c->visible_offset;
 	if (rc < 0)
 		mq_err_prefix(err, "%s", c->label);
 	return rc;

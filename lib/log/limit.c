@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The topic's limit: so many records, so many bytes from the log start on.  A batch is in whole or not at all; one
- * of which a part would fit is refused as such, and its maker cuts it.  Under drop-oldest the log start moves, durably,
- * before the batch is written: by records as far as needed, by bytes whole segments at a time.
+ * of which a part would fit is refused as such, and its maker cuts it.  Under drop-oldest the log start moves before the
+ * batch is written: by records as far as needed, by bytes whole segments at a time.  That is not synced: nothing is removed
+ * here, and a start that a power loss puts back is moved again by the next append.
  */
 #include <errno.h>
 
@@ -72,8 +73,9 @@ int mq_log_check_size(struct mq_log *log, const struct mq_batch *b, struct mq_er
 	return in_parts(log, b->count, most > whole - b->stored_len ? most - (whole - b->stored_len) : 0, err);
 }
 
-/* Up to where others may see.  Nothing is dropped before it could be seen: behind a batch that waits for its sync, that
- * sync is made first. */
+/* Nothing that others published is dropped before it could be seen: behind a batch that waits for its sync, that sync is
+ * made first.  What this handle wrote in one go it may drop unseen, or a batch that the limit cuts into parts would cost a
+ * sync for each. */
 static int let_see(struct mq_log *log, uint64_t offset, struct mq_err *err)
 {
 	uint64_t pos, durable, visible_pos, visible;
@@ -82,7 +84,7 @@ static int let_see(struct mq_log *log, uint64_t offset, struct mq_err *err)
 	if (rc < 0)
 		return rc;
 	mq_visible_end(&log->tail, pos, durable, &visible_pos, &visible);
-	if (offset <= visible)
+	if (offset <= visible || (log->own.next == log->tail.next_offset && log->own.from <= visible))
 		return 0;
 	rc = mq_log_sync_or_close(log, err);
 	return rc < 0 ? rc : 0;
@@ -90,7 +92,7 @@ static int let_see(struct mq_log *log, uint64_t offset, struct mq_err *err)
 
 static int limit_messages(struct mq_log *log, const struct mq_batch *b, uint64_t *start, struct mq_err *err)
 {
-	uint64_t max = log->opt.max_messages, next = log->tail.next_offset, held = next - *start;
+	uint64_t max = log->opt.max_messages, next = log->tail.next_offset, held = next > *start ? next - *start : 0;
 	uint64_t let_in = log->opt.drop_oldest ? max : held < max ? max - held : 0;
 	int rc;
 
@@ -100,7 +102,7 @@ static int limit_messages(struct mq_log *log, const struct mq_batch *b, uint64_t
 		return let_in ? in_parts(log, let_in, UINT64_MAX, err) : full("max.messages", max, err);
 	*start = next + b->count - max;
 	rc = let_see(log, *start, err);
-	return rc < 0 ? rc : mq_start_advance(log->dir, log->opt.topic_id, *start, err);
+	return rc < 0 ? rc : mq_start_advance_soon(log->dir, log->opt.topic_id, *start, err);
 }
 
 /* No space can be made any more: nothing but this batch would be there. */
@@ -111,7 +113,7 @@ static bool alone(const struct mq_log *log, const struct mq_batch *b, uint64_t o
 
 static int limit_bytes(struct mq_log *log, const struct mq_batch *b, uint64_t start, struct mq_err *err)
 {
-	uint64_t max = log->opt.max_bytes, bytes = 0, end = UINT64_MAX, around = mq_batch_len(b) - b->stored_len;
+	uint64_t max = log->opt.max_bytes, bytes = 0, end = UINT64_MAX, now = start, around = mq_batch_len(b) - b->stored_len;
 	int rc = max > 0 ? measure(log, start, &bytes, &end, err) : 0;
 
 	while (rc == 0 && max > 0 && bytes + mq_batch_len(b) > max) {
@@ -120,12 +122,10 @@ static int limit_bytes(struct mq_log *log, const struct mq_batch *b, uint64_t st
 		if (!log->opt.drop_oldest || end == UINT64_MAX)
 			return b->count > 1 && bytes + around < max ? in_parts(log, b->count, max - bytes - around, err)
 			                                            : full("max.bytes", max, err);
-		start = end;
-		rc = mq_start_advance(log->dir, log->opt.topic_id, start, err);
-		if (rc == 0)
-			rc = measure(log, start, &bytes, &end, err);
+		now = end;
+		rc = measure(log, now, &bytes, &end, err);
 	}
-	return rc;
+	return rc < 0 || now == start ? rc : mq_start_advance_soon(log->dir, log->opt.topic_id, now, err);
 }
 
 int mq_log_make_room(struct mq_log *log, const struct mq_batch *b, struct mq_err *err)

@@ -47,11 +47,14 @@ int mq_slots_read(int fd, uint32_t block, bool made, mq_slot_decode_fn *decode, 
 			empty[i] = seq[i] == 0 && mq_slot_empty(slot) && (there || !made);
 		}
 		best = seq[0] > seq[1] ? 0 : 1;
-		if (seq[best] > 0 || (empty[0] && empty[1]))
+		if ((seq[0] > 0 || empty[0]) && (seq[1] > 0 || empty[1]))
 			break;
-		if (attempt == 8) /* not a write seen half-way, then */
-			return mq_err_set(err, MQ_EDAMAGE, "%s: %sno slot verifies; restore it or set it by hand", what,
-			                  cut ? "it was cut short, and " : "");
+		if (attempt < 8)
+			continue; /* a write seen half-way, perhaps, and the later slot is written over in place */
+		if (seq[best] > 0)
+			break;
+		return mq_err_set(err, MQ_EDAMAGE, "%s: %sno slot verifies; restore it or set it by hand", what,
+		                  cut ? "it was cut short, and " : "");
 	}
 	*ret_seq = seq[best];
 	*ret_which = seq[best] > 0 ? best : -1;

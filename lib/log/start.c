@@ -15,7 +15,7 @@ static uint64_t decode(const uint8_t raw[MQ_SLOT_LEN], uint32_t block, void *ret
 	return mq_start_decode(raw, block, ret);
 }
 
-static int write_one(struct mq_slots *slots, const uint8_t topic_id[16], uint64_t offset, struct mq_err *err)
+static int put(struct mq_slots *slots, const uint8_t topic_id[16], uint64_t offset, struct mq_err *err)
 {
 	struct mq_start v = {.log_start = offset};
 	uint8_t raw[MQ_SLOT_LEN];
@@ -27,7 +27,13 @@ static int write_one(struct mq_slots *slots, const uint8_t topic_id[16], uint64_
 		return rc;
 	memcpy(v.topic_id, topic_id, 16);
 	mq_start_encode(&v, seq, block, raw);
-	rc = mq_slots_write(slots, block, seq, raw, what, err);
+	return mq_slots_write(slots, block, seq, raw, what, err);
+}
+
+static int write_one(struct mq_slots *slots, const uint8_t topic_id[16], uint64_t offset, struct mq_err *err)
+{
+	int rc = put(slots, topic_id, offset, err);
+
 	return rc < 0 ? rc : mq_slots_sync(slots, what, err);
 }
 
@@ -98,7 +104,24 @@ int mq_start_read(int dir, const uint8_t topic_id[16], uint64_t *ret, struct mq_
 	return rc;
 }
 
-int mq_start_advance(int dir, const uint8_t topic_id[16], uint64_t offset, struct mq_err *err)
+/* Over the later slot, which nobody counts on: the other is durable, since none is written before that (rule 3).  1: the
+ * other one does not verify, so this one is needed. */
+static int write_over(struct mq_slots *slots, const uint8_t topic_id[16], uint64_t offset, struct mq_err *err)
+{
+	uint32_t other = 1 - (uint32_t)slots->latest;
+	struct mq_start v;
+	uint8_t raw[MQ_SLOT_LEN];
+	ssize_t n = mq_sys->pread(slots->fd, raw, sizeof raw, (uint64_t)other * MQ_SLOT_BLOCK);
+
+	if (n < 0)
+		return mq_err_sys(err, (int)n, "%s: cannot read", what);
+	if (n < (ssize_t)sizeof raw || mq_start_decode(raw, other, &v) == 0)
+		return 1;
+	slots->known = true;
+	return put(slots, topic_id, offset, err);
+}
+
+static int advance(int dir, const uint8_t topic_id[16], uint64_t offset, bool lasting, struct mq_err *err)
 {
 	struct mq_slots slots;
 	uint64_t now, seq;
@@ -107,10 +130,22 @@ int mq_start_advance(int dir, const uint8_t topic_id[16], uint64_t offset, struc
 	if (fd < 0)
 		return mq_err_sys(err, fd, "cannot open %s", what);
 	rc = read_start(fd, topic_id, &now, &which, &seq, err);
-	if (rc == 0 && offset > now) {
+	if (rc == 0) {
 		mq_slots_take(&slots, fd, 0, which, seq);
-		rc = write_start(&slots, topic_id, offset, err);
+		rc = lasting ? 1 : offset > now ? write_over(&slots, topic_id, offset, err) : 0;
 	}
+	if (rc == 1) /* one that was moved without a sync is synced, too */
+		rc = offset > now ? write_start(&slots, topic_id, offset, err) : mq_slots_sync(&slots, what, err);
 	(void)mq_sys->close(fd);
 	return rc;
+}
+
+int mq_start_advance(int dir, const uint8_t topic_id[16], uint64_t offset, struct mq_err *err)
+{
+	return advance(dir, topic_id, offset, true, err);
+}
+
+int mq_start_advance_soon(int dir, const uint8_t topic_id[16], uint64_t offset, struct mq_err *err)
+{
+	return advance(dir, topic_id, offset, false, err);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The log start: the first offset that is still of the log, in the file `start` of a partition.  It only
- * moves up, and is durable before anything below it is removed.
+ * moves up, and is durable before anything below it is removed; but for a power loss, which may take back moves that
+ * were made for a limit alone.
  */
 #ifndef MQ_LOG_START_H
 #define MQ_LOG_START_H
@@ -16,7 +17,10 @@ int mq_start_read(int dir, const uint8_t topic_id[16], uint64_t *ret, struct mq_
 /* The same through a descriptor that the caller keeps; it is never replaced. */
 int mq_start_open(int dir, struct mq_err *err);
 int mq_start_look(int fd, const uint8_t topic_id[16], uint64_t *ret, struct mq_err *err);
-/* Under the append lock.  0 also where it is there already or above. */
+/* Under the append lock; durable.  0 also where it is there already or above. */
 int mq_start_advance(int dir, const uint8_t topic_id[16], uint64_t offset, struct mq_err *err);
+/* The same without a sync: after a power loss it may be where it was before.  For a limit, which the next append enforces
+ * again; never for what is to be unlinked. */
+int mq_start_advance_soon(int dir, const uint8_t topic_id[16], uint64_t offset, struct mq_err *err);
 
 #endif

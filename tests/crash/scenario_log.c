@@ -190,6 +190,59 @@ static void another_rolls_while_one_waits(void)
 	pub_close(&b);
 }
 
+/* ---- a limit --------------------------------------------------------------------------------------- */
+
+/* Each batch of two makes room for itself: where the log start may go is noted beforehand. */
+static struct mq_log_ticket drops_two(struct pub *p, uint64_t *next, enum mq_ack level)
+{
+	*next += 2;
+	if (*next > 4)
+		note("start t 0 %llu", (unsigned long long)*next - 4);
+	return pub_append(p, (struct batch_shape){2, 80, level, false});
+}
+
+static void the_oldest_are_dropped(void)
+{
+	struct mq_log_ticket t;
+	uint64_t next = 0;
+
+	begin();
+	pub_open(&b, "t");
+	a.log.opt.max_messages = b.log.opt.max_messages = 4;
+	a.log.opt.drop_oldest = b.log.opt.drop_oldest = true;
+	for (int i = 0; i < 4; i++) { /* before anybody could see them */
+		t = drops_two(&a, &next, MQ_ACK_DURABLE);
+		if (i == 1)
+			look(&a);
+	}
+	pub_wait(&a, &t, MQ_ACK_DURABLE);
+	look(&a);
+	drops_two(&b, &next, MQ_ACK_WRITTEN);
+	t = drops_two(&a, &next, MQ_ACK_DURABLE);
+	drops_two(&b, &next, MQ_ACK_DURABLE); /* syncs what is another's */
+	look(&b);
+	pub_wait(&a, &t, MQ_ACK_DURABLE);
+	t = drops_two(&b, &next, MQ_ACK_DURABLE);
+	pub_wait(&b, &t, MQ_ACK_DURABLE);
+	pub_close(&a);
+	pub_close(&b);
+}
+
+/* By bytes, whole segments at a time. */
+static void the_oldest_segments_are_dropped(void)
+{
+	begin();
+	a.log.opt.segment_bytes = 1024;
+	a.log.opt.max_bytes = 4096;
+	a.log.opt.drop_oldest = true;
+	for (uint32_t i = 0; i < 12; i++) {
+		note("start t 0 %u", i); /* a segment holds a batch */
+		pub_durable(&a, 1, 500);
+	}
+	look(&a);
+	pub_close(&a);
+}
+
 const struct scenario scenarios_log[] = {
     {"lines-one-after-the-other", lines_one_after_the_other},
     {"records-across-sectors", records_across_sectors},
@@ -201,5 +254,7 @@ const struct scenario scenarios_log[] = {
     {"roll-with-unsynced-bytes", roll_with_unsynced_bytes},
     {"a-short-successor", a_short_successor},
     {"another-rolls-while-one-waits", another_rolls_while_one_waits},
+    {"the-oldest-are-dropped", the_oldest_are_dropped},
+    {"the-oldest-segments-are-dropped", the_oldest_segments_are_dropped},
     {NULL, NULL},
 };

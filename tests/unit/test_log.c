@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "log/start.h"
 #include "sys/sys.h"
 
 static void what_is_appended_comes_back_in_order(void **state)
@@ -143,26 +142,6 @@ static void what_asked_for_no_sync_is_seen_when_those_before_it_were_served(void
 	assert_true(t.visible);
 	expect(bed, 0, "a\nb\nc\n");
 	have_none_beside();
-	close_log(log);
-}
-
-static void nothing_is_dropped_before_it_could_be_seen(void **state)
-{
-	struct bed *bed = *state;
-	struct mq_log *log;
-	struct mq_err err = MQ_ERR_INIT;
-	uint64_t start;
-
-	bed->opt.max_messages = 2;
-	bed->opt.drop_oldest = true;
-	log = open_log(bed);
-	append(log, "a\n", 1, MQ_ACK_DURABLE);
-	for (int i = 0; i < 5; i++) {
-		append(log, "b\n", 1, i % 2 ? MQ_ACK_DURABLE : MQ_ACK_NONE);
-		assert_int_equal(mq_start_read(bed->dir, bed->opt.topic_id, &start, &err), 0);
-		assert_true(start <= visible_end(bed));
-	}
-	assert_int_equal(start, 4);
 	close_log(log);
 }
 
@@ -426,7 +405,6 @@ int main(void)
 	                                    teardown),
 	    cmocka_unit_test_setup_teardown(what_was_visible_stays_so_though_a_writer_goes_by_an_older_mark, setup, teardown),
 	    cmocka_unit_test_setup_teardown(what_asked_for_no_sync_is_seen_when_those_before_it_were_served, setup, teardown),
-	    cmocka_unit_test_setup_teardown(nothing_is_dropped_before_it_could_be_seen, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_producer_whose_first_batch_rolls_is_known_afterwards, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_full_segment_rolls_and_the_chain_is_read_through, setup, teardown),
 	    cmocka_unit_test_setup_teardown(state_removed_under_a_live_writer_is_made_anew, setup, teardown),
