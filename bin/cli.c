@@ -82,6 +82,7 @@ int cli_start(struct cli *cli, const struct cli_tool *tool, int argc, char **arg
 	status = cli_parse(cli, argc, argv);
 	if (status == CLI_GO) {
 		mq_set_notice(cli->mq, on_notice, cli);
+		mq_set_timeout(cli->mq, cli->timeout_ns);
 		catch_signals(cli->mq);
 	}
 	return status;

@@ -41,7 +41,7 @@ static const struct cli_tool tool = {
 		"mq-bench",
 		"mq-bench --ack written --size 1K -n 100000",
 		NULL},
-	.timeout = "how long to wait for space: 300ms 10s 5m 2h 7d; without it as long as it takes",
+	.timeout = "how long to wait for space or for a lock: 300ms 10s 5m 2h 7d; without it as long as it takes",
 };
 
 /* A long-lived publisher that sends the next record when the last one is confirmed. */

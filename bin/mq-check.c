@@ -35,6 +35,8 @@ static const struct cli_tool tool = {
 		"mq-check --mend --dry-run",
 		NULL},
 	.operands = "topic",
+	.timeout = "with --mend: how long to wait for a partition's lock that another process holds (without it as long as it "
+	           "takes): 300ms 10s 5m 2h 7d",
 	.quiet_pipe = true,
 };
 

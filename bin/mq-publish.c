@@ -64,8 +64,8 @@ static const struct cli_tool tool = {
 		"mq-publish --producer import --seq 1 -l users /etc/passwd  # twice changes nothing",
 		NULL},
 	.operands = "topic file",
-	.timeout = "how long to wait for space in a full topic (without it as long as it takes) and for a producer's name in use "
-	           "(without it not at all): 300ms 10s 5m 2h 7d",
+	.timeout = "how long to wait for space in a full topic, for a partition's lock that another process holds (without it as "
+	           "long as it takes), and for a producer's name in use (without it not at all): 300ms 10s 5m 2h 7d",
 };
 
 /* A line a record.  Told only when it is true, so it must also leave at once, unless more follows. */

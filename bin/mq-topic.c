@@ -53,6 +53,8 @@ static const struct cli_tool tool = {
 		NULL},
 	.verbs = (const char *const[]){"create", "list", "show", "set", "purge", "delete", NULL},
 	.operands = "topic",
+	.timeout = "purge, delete: how long to wait for a partition's lock that another process holds (without it as long as it "
+	           "takes): 300ms 10s 5m 2h 7d",
 	.quiet_pipe = true,
 };
 

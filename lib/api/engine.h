@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "format/batch.h"
 #include "format/record.h"
+#include "sys/patience.h"
 #include "sys/wait.h"
 
 struct mq_engine;
@@ -26,6 +27,8 @@ struct mq_store {
 	/* What the session wants to hear of repairs and losses; set after store_open, NULL: nobody listens. */
 	void (*notice)(void *arg, int level, const char *text);
 	void *notice_arg;
+	/* For locks that other processes hold; set as notice is.  Where it ends: -ETIMEDOUT. */
+	struct mq_patience patience;
 };
 struct mq_appender { const struct mq_engine *engine; };
 struct mq_source { const struct mq_engine *engine; };
@@ -216,6 +219,7 @@ struct mq {
 	struct mq_err err;
 	void (*notice)(void *arg, int level, const char *text);
 	void *notice_arg;
+	int64_t timeout_ns;
 	volatile int stop;
 	struct mq_buf scratch; /* strings handed out, until the next call */
 	struct mq_buf operand; /* what mq_parse_operand's result leads into */

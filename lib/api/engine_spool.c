@@ -41,6 +41,8 @@ static int store_open(struct mq_store **ret, const char *where, bool create, str
 	s->base.engine = &mq_engine_file;
 	s->spool.notice = pass_notice;
 	s->spool.notice_arg = &s->base;
+	s->base.patience.ns = -1;
+	s->spool.patience = &s->base.patience;
 	*ret = &s->base;
 	return 0;
 }

@@ -99,6 +99,10 @@ static int lead_for_the_dead(struct source *r, struct mq_err *err)
 		return 0; /* a reader alone: the next publisher will lead */
 	rc = mq_log_sync(&log, err);
 	mq_log_release(&log);
+	if (rc == -ETIMEDOUT) { /* who holds the lock may be about to do it */
+		*err = (struct mq_err)MQ_ERR_INIT;
+		return 0;
+	}
 	return rc < 0 ? rc : 1;
 }
 

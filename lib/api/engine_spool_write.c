@@ -100,15 +100,34 @@ int mq_engine_spool_appender_mark(struct mq_appender *ap, struct mq_ticket *ret,
 	return 0;
 }
 
+/* The patience of the user is one, for space and for the lock on the way. */
+static int sync_until(struct appender *a, int64_t deadline_ns, struct mq_err *err)
+{
+	const struct mq_patience *whole = a->log.opt.patience;
+	struct mq_patience rest;
+	int rc;
+
+	if (whole && whole->ns >= 0 && deadline_ns >= 0) {
+		rest = *whole;
+		rest.ns = deadline_ns - mq_sys->clock_ns(MQ_CLOCK_MONOTONIC);
+		if (rest.ns < 0)
+			rest.ns = 0;
+		a->log.opt.patience = &rest;
+	}
+	rc = mq_log_sync(&a->log, err);
+	a->log.opt.patience = whole;
+	return rc;
+}
+
 /* A disk that is full tells nobody when it is not: look again every 50 ms. */
 int mq_engine_spool_wait_space(struct mq_appender *ap, int64_t deadline_ns, struct mq_err *err)
 {
 	struct appender *a = (struct appender *)ap;
 	int64_t now;
-	int rc = mq_log_sync(&a->log, err);
+	int rc = sync_until(a, deadline_ns, err);
 
 	/* A torn end, and no room for the segment behind it: that comes with the space that is waited for. */
-	if (rc < 0 && rc != -ENOSPC && rc != -EDQUOT)
+	if (rc < 0 && rc != -ENOSPC && rc != -EDQUOT && rc != -ETIMEDOUT)
 		return rc;
 	now = mq_sys->clock_ns(MQ_CLOCK_MONOTONIC);
 	if (deadline_ns >= 0 && now >= deadline_ns)

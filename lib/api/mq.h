@@ -57,6 +57,10 @@ void mq_stop(struct mq *mq);
 typedef void mq_notice(void *arg, int level, const char *text);
 void mq_set_notice(struct mq *mq, mq_notice *fn, void *arg);
 
+/* How long a verb waits, each time, for a lock on a partition or topic that another process holds: after so long it is
+ * MQ_EXIT_AGAIN, and what needed the lock was not done.  -1, as it is at first: for ever. */
+void mq_set_timeout(struct mq *mq, int64_t ns);
+
 enum {
 	MQ_OPEN_CREATE = 1, /* the spool comes into being */
 	MQ_OPEN_AWAIT = 2,  /* where none is yet, mq_consume with wait_topic waits for it, and makes nothing */
@@ -283,7 +287,8 @@ struct mq_check_report {
 	uint64_t topics, partitions, segments, batches, records, bytes;
 	uint64_t damage, torn, dead, cache, config, lost, newer, mended;
 };
-/* 0 also when something was found: the report tells; MQ_EXIT_DAMAGE, or MQ_EXIT_CONFIG, is the tool's to say. */
+/* 0 also when something was found: the report tells; MQ_EXIT_DAMAGE, or MQ_EXIT_CONFIG, is the tool's to say.  MQ_EXIT_AGAIN: not
+ * all was mended, since a lock was not to be had in time (mq_set_timeout). */
 int mq_check(struct mq *mq, const struct mq_check_request *req, struct mq_check_report *ret);
 
 #ifdef __cplusplus

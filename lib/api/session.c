@@ -12,8 +12,10 @@
 struct mq *mq_new(void)
 {
 	struct mq *mq = calloc(1, sizeof *mq);
-	if (mq)
+	if (mq) {
 		mq->stop_pipe[0] = mq->stop_pipe[1] = -1;
+		mq->timeout_ns = -1;
+	}
 	return mq;
 }
 
@@ -59,6 +61,13 @@ void mq_set_notice(struct mq *mq, mq_notice *fn, void *arg)
 	}
 }
 
+void mq_set_timeout(struct mq *mq, int64_t ns)
+{
+	mq->timeout_ns = ns;
+	if (mq->store)
+		mq->store->patience = (struct mq_patience){.ns = ns, .stop = &mq->stop};
+}
+
 /* What is there is told when it is waited for: it may be half of a spool that is being made. */
 static int put_off(struct mq *mq, const char *where)
 {
@@ -86,6 +95,7 @@ int mq_open(struct mq *mq, const char *where, unsigned flags)
 	close_store(mq);
 	mq->store = store;
 	mq_set_notice(mq, mq->notice, mq->notice_arg);
+	mq_set_timeout(mq, mq->timeout_ns);
 	return 0;
 }
 

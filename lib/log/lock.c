@@ -143,16 +143,40 @@ static int look_around(struct mq_log *log, struct mq_err *err)
 }
 
 /* Whoever has it may be stopped, or its disk hang: a signal that asks for an end is not kept waiting for that. */
-static int wait_for_lock(struct mq_log *log)
+static int wait_for_lock(struct mq_log *log, int64_t end_ns)
 {
 	int rc;
 
 	mq_hold_wait_begins();
-	do
-		rc = mq_stop_requested() ? -EINTR : mq_sys->lock(log->lock, MQ_LOCK_WRITE, MQ_LOG_APPEND_BYTE, 1, true);
-	while (rc == -EAGAIN || rc == -EACCES);
+	rc = mq_patience_lock(log->opt.patience, end_ns, log->lock, MQ_LOCK_WRITE, MQ_LOG_APPEND_BYTE, 1);
 	mq_hold_wait_ends();
 	return rc;
+}
+
+/* One patience for both: the thread of this process that has the first may be waiting for the second itself. */
+static int take_both(struct mq_log *log)
+{
+	int64_t end_ns = mq_patience_end(log->opt.patience);
+	int rc = mq_patience_mutex(log->opt.patience, end_ns, &log->append);
+
+	if (rc < 0)
+		return rc;
+	rc = mq_sys->lock(log->lock, MQ_LOCK_WRITE, MQ_LOG_APPEND_BYTE, 1, false);
+	if (rc == -EAGAIN || rc == -EACCES || rc == -EINTR)
+		rc = wait_for_lock(log, end_ns);
+	if (rc < 0)
+		pthread_mutex_unlock(&log->append);
+	return rc;
+}
+
+int mq_log_lock_failed(const struct mq_patience *p, int rc, struct mq_err *err)
+{
+	if (rc == -ETIMEDOUT)
+		return mq_err_set(err, rc, "another process holds the append lock, and did not let it go within %g s (--timeout)",
+		                  (double)p->ns / 1e9);
+	if (rc == -EINTR)
+		return mq_err_set(err, rc, "stopped while another process holds the append lock");
+	return mq_err_sys(err, rc, "cannot take the append lock");
 }
 
 static int take_lock(struct mq_log *log, struct mq_err *err)
@@ -162,18 +186,10 @@ static int take_lock(struct mq_log *log, struct mq_err *err)
 	if (log->broken)
 		return mq_err_set(err, MQ_EBROKEN, "refused after an earlier failed write");
 	mq_hold_signals();
-	pthread_mutex_lock(&log->append);
-	rc = mq_sys->lock(log->lock, MQ_LOCK_WRITE, MQ_LOG_APPEND_BYTE, 1, false);
-	if (rc == -EAGAIN || rc == -EACCES || rc == -EINTR)
-		rc = wait_for_lock(log);
-	if (rc == -EINTR)
-		mq_err_set(err, rc, "stopped while another process holds the append lock");
-	else if (rc < 0)
-		mq_err_sys(err, rc, "cannot take the append lock");
+	rc = take_both(log);
 	if (rc < 0) {
-		pthread_mutex_unlock(&log->append);
 		mq_unhold_signals();
-		return rc;
+		return mq_log_lock_failed(log->opt.patience, rc, err);
 	}
 	log->locked = true;
 	return 0;

@@ -149,6 +149,17 @@ int mq_log_settle(struct mq_log *log, struct mq_err *err)
 	return rc;
 }
 
+int mq_log_await(struct mq_log *log, struct mq_err *err)
+{
+	int rc = mq_log_enter_as_it_is(log, err);
+
+	if (rc == 0)
+		mq_log_leave(log);
+	else
+		mq_err_prefix(err, "%s", log->opt.label);
+	return rc;
+}
+
 int mq_log_retire(struct mq_log *log, struct mq_err *err)
 {
 	int rc = mq_log_enter_as_it_is(log, err);
@@ -156,8 +167,10 @@ int mq_log_retire(struct mq_log *log, struct mq_err *err)
 	/* Without a state, and without room for one, nobody appends. */
 	if (rc == MQ_ENOTOPIC || rc == -ENOSPC || rc == -EDQUOT)
 		return 0;
-	if (rc < 0)
+	if (rc < 0) {
+		mq_err_prefix(err, "%s", log->opt.label);
 		return rc;
+	}
 	log->tail.flags |= MQ_TAIL_GONE;
 	rc = mq_state_tail_publish(&log->state, &log->tail, ++log->tail_seq, err);
 	mq_log_leave(log);

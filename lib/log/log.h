@@ -26,6 +26,7 @@
 #include "log/producers.h"
 #include "log/state_file.h"
 #include "segment/index.h"
+#include "sys/patience.h"
 
 enum {
 	MQ_LOG_APPEND_BYTE = 0,
@@ -45,6 +46,7 @@ struct mq_log_options {
 	bool drop_oldest;         /* at the limit the log start moves; else MQ_EAGAIN */
 	unsigned mode;            /* of files */
 	bool copied;              /* a copy of a partition: marks witness nothing beyond what its files hold (rule 10) */
+	const struct mq_patience *patience; /* for the append lock; borrowed; NULL: for ever */
 	const char *label;        /* "orders:3", borrowed, for reasons */
 	/* What commit slots know: raises *pos and *offset to the highest durable mark they carry for the segment, and
 	 * *committed to the highest offset committed.  Asked only in recovery. */
@@ -98,7 +100,7 @@ void mq_log_release(struct mq_log *log);
  * Append one batch: b has all but base_offset, next_offset, epoch, topic_generation, durable_pos (filled in
  * here); the number of offsets is b->count.  0: written and published.  MQ_EAGAIN (the topic is full), -ENOSPC, -EDQUOT: nothing was written and the same
  * call may come again.  -E2BIG: nothing was written, log->room says what of it the limits let in as one batch; MQ_EINPUT: one record
- * that they never let in.  -EEXIST: a producer's number that is held already.  MQ_ENOTOPIC: the topic is gone.
+ * that they never let in.  -ETIMEDOUT: nothing was written, another process holds the append lock.  -EEXIST: a producer's number that is held already.  MQ_ENOTOPIC: the topic is gone.
  */
 int mq_log_append(struct mq_log *log, const struct mq_batch *b, const void *body, struct mq_log_ticket *ret,
                   struct mq_err *err);
@@ -118,8 +120,13 @@ int mq_log_producer(struct mq_log *log, enum mq_who_kind kind, const char *name,
 /* Under the append lock and for ever: no append comes after it.  For deleting the topic: whatever it holds, damaged,
  * torn or without a segment, and however full the disk. */
 int mq_log_retire(struct mq_log *log, struct mq_err *err);
+/* Can the append lock be had?  -ETIMEDOUT, -EINTR: not in time. */
+int mq_log_await(struct mq_log *log, struct mq_err *err);
 
 /* Make sure that the tail is trusted, recovering when it is not. */
 int mq_log_settle(struct mq_log *log, struct mq_err *err);
+
+/* Why the append lock of a partition was not had: rc is what mq_patience_lock gave. */
+int mq_log_lock_failed(const struct mq_patience *p, int rc, struct mq_err *err);
 
 #endif

@@ -373,11 +373,14 @@ int mq_log_sync(struct mq_log *log, struct mq_err *err)
 	struct mq_log_ticket t = {0};
 	int rc = mq_log_enter(log, err);
 
+	if (rc == 0) {
+		t.segment = log->tail.segment;
+		t.end_pos = log->tail.pos;
+		t.base_offset = t.next_offset = log->tail.next_offset;
+		mq_log_leave(log);
+		rc = mq_log_wait(log, &t, MQ_ACK_DURABLE, err);
+	}
 	if (rc < 0)
-		return rc;
-	t.segment = log->tail.segment;
-	t.end_pos = log->tail.pos;
-	t.base_offset = t.next_offset = log->tail.next_offset;
-	mq_log_leave(log);
-	return mq_log_wait(log, &t, MQ_ACK_DURABLE, err);
+		mq_err_prefix(err, "%s", log->opt.label);
+	return rc;
 }

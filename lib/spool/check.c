@@ -245,8 +245,7 @@ int mq_spool_check(struct mq_spool *s, const struct mq_check_options *opt, struc
 	mq_buf_release(&c.raw);
 	if (rc < 0)
 		return rc;
-	c.err->code = 0;
-	c.err->text[0] = 0;
+	*c.err = c.late;
 	*ret = c.sums;
-	return rc;
+	return c.late.code;
 }

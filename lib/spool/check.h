@@ -53,7 +53,8 @@ struct mq_check_sums {
 	uint64_t found[MQ_CHECK_KINDS], mended;
 };
 
-/* 0 also where something was found.  Negative: the check itself could not go on (no permission, no such topic). */
+/* 0 also where something was found.  Negative: the check itself could not go on (no permission, no such topic); -ETIMEDOUT: it
+ * did to its end, and what it could not mend for want of a lock was told. */
 int mq_spool_check(struct mq_spool *s, const struct mq_check_options *opt, struct mq_check_sums *ret, struct mq_err *err);
 
 #endif

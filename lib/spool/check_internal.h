@@ -40,6 +40,7 @@ struct mq_check {
 	struct mq_check_sums sums;
 	uint64_t bytes_all, bytes_done, bytes_told;
 	struct mq_err *err;
+	struct mq_err late;   /* something was not mended, since a lock was not to be had in time (--timeout) */
 	struct mq_zip zip;
 	struct mq_buf raw; /* a body, decompressed */
 };

@@ -13,21 +13,34 @@
 #include "sys/hold.h"
 #include "sys/sys.h"
 
+/* What was not mended for want of a lock is told at the end once more, by the status. */
+static int kept_out(struct mq_check_partition *part, int rc, const struct mq_err *why)
+{
+	if (rc == -ETIMEDOUT && part->c->late.code == 0) {
+		part->c->late = *why;
+		mq_err_prefix(&part->c->late, "not all was mended");
+	}
+	return rc;
+}
+
 /* The descriptor that holds the lock. */
 static int take_append(struct mq_check_partition *part, struct mq_err *why)
 {
+	const struct mq_patience *patience = part->c->spool->patience;
 	int rc, fd = mq_sys->openat(part->dir, "lock", O_RDWR, 0);
 
 	if (fd < 0)
 		return mq_err_sys(why, fd, "cannot open lock");
 	mq_hold_signals();
-	do
-		rc = mq_sys->lock(fd, MQ_LOCK_WRITE, MQ_LOG_APPEND_BYTE, 1, true);
-	while (rc == -EINTR);
+	mq_hold_wait_begins();
+	rc = mq_patience_lock(patience, mq_patience_end(patience), fd, MQ_LOCK_WRITE, MQ_LOG_APPEND_BYTE, 1);
+	mq_hold_wait_ends();
 	if (rc < 0) {
 		mq_unhold_signals();
 		(void)mq_sys->close(fd);
-		return mq_err_sys(why, rc, "cannot take the append lock");
+		mq_log_lock_failed(patience, rc, why);
+		mq_err_prefix(why, "%s:%u", part->t->name, part->number);
+		return kept_out(part, rc, why);
 	}
 	return fd;
 }
@@ -81,7 +94,7 @@ int mq_mend_log(struct mq_check_partition *part, struct mq_err *why)
 		return rc;
 	rc = mq_log_settle(&log, why);
 	mq_log_release(&log);
-	return rc;
+	return kept_out(part, rc, why);
 }
 
 /* ---- index ---- */

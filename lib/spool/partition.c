@@ -59,6 +59,7 @@ int mq_partition_log(struct mq_partition *part, struct mq_topic *t, uint32_t p, 
 	    .drop_oldest = c->when_full == MQ_WHEN_FULL_DROP_OLDEST,
 	    .mode = t->spool->file_mode,
 	    .copied = t->spool->copied,
+	    .patience = t->spool->patience,
 	    .label = part->label,
 	    .witness = witness,
 	    .witness_arg = part,
@@ -109,8 +110,9 @@ static int settle(struct mq_topic *t, uint32_t p, struct mq_err *err)
 		return rc;
 	rc = mq_log_settle(&log, err);
 	mq_log_release(&log);
-	/* No room for a segment behind a torn end, or no right to look at all groups: what verifies is shown. */
-	if (rc == -ENOSPC || rc == -EDQUOT || rc == -EBUSY) {
+	/* No room for a segment behind a torn end, no right to look at all groups, the lock not to be had in time: what
+	 * verifies is shown. */
+	if (rc == -ENOSPC || rc == -EDQUOT || rc == -EBUSY || rc == -ETIMEDOUT) {
 		if (err)
 			err->code = 0, err->text[0] = 0;
 		return 0;
@@ -136,6 +138,7 @@ int mq_partition_cursor(struct mq_topic *t, uint32_t p, struct mq_cursor *ret, s
 
 int mq_partition_purge(struct mq_topic *t, uint32_t p, uint64_t offset, struct mq_err *err)
 {
+	const struct mq_patience *patience = t->spool->patience;
 	int rc, dir = mq_partition_dir(t, p, err), lock;
 
 	if (dir < 0)
@@ -146,12 +149,9 @@ int mq_partition_purge(struct mq_topic *t, uint32_t p, uint64_t offset, struct m
 		rc = mq_err_sys(err, lock, "%s:%u: cannot open lock", t->name, p);
 		goto out;
 	}
-	rc = mq_sys->lock(lock, MQ_LOCK_WRITE, MQ_LOG_APPEND_BYTE, 1, true);
-	if (rc == -EINTR)
-		mq_err_set(err, rc, "%s:%u: stopped while another process holds the append lock", t->name, p);
-	else if (rc < 0)
-		mq_err_sys(err, rc, "%s:%u: cannot take the append lock", t->name, p);
-	else if ((rc = mq_start_advance(dir, t->conf.id, offset, err)) < 0)
+	rc = mq_patience_lock(patience, mq_patience_end(patience), lock, MQ_LOCK_WRITE, MQ_LOG_APPEND_BYTE, 1);
+	rc = rc < 0 ? mq_log_lock_failed(patience, rc, err) : mq_start_advance(dir, t->conf.id, offset, err);
+	if (rc < 0)
 		mq_err_prefix(err, "%s:%u", t->name, p);
 	(void)mq_sys->close(lock);
 out:

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "format/conf_spool.h"
+#include "sys/patience.h"
 #include "sys/wait.h"
 
 enum { MQ_SPOOL_HELD_MAX = 64 };
@@ -22,6 +23,7 @@ struct mq_spool {
 	bool copied;                  /* spool.conf names another inode: a copy, which witnesses nothing of its own */
 	int held[MQ_SPOOL_HELD_MAX];  /* files whose locks are held until the end (producer names) */
 	int n_held;
+	const struct mq_patience *patience; /* for locks of others; borrowed; NULL: for ever */
 	uint8_t lasting[16]; /* id of the last topic whose name is known to be durable */
 	void (*notice)(void *arg, const char *text);
 	void *notice_arg;

@@ -77,8 +77,7 @@ static int still_there(const struct mq_topic *t, struct mq_err *err)
 	return rc == 0 && here.ino == there.ino;
 }
 
-/* Writers first: whoever gets an append lock after this finds the tail retired. */
-static int retire(struct mq_topic *t, struct mq_err *err)
+static int each_log(struct mq_topic *t, int (*act)(struct mq_log *log, struct mq_err *err), struct mq_err *err)
 {
 	int rc = 0;
 
@@ -88,23 +87,35 @@ static int retire(struct mq_topic *t, struct mq_err *err)
 
 		rc = mq_partition_log(&part, t, p, &log, err);
 		if (rc == 0) {
-			rc = mq_log_retire(&log, err);
+			rc = act(&log, err);
 			mq_log_release(&log);
 		}
 	}
 	return rc;
 }
 
+/* Who does not wait for ever asks before anything is decided.  What else is the matter does not keep a topic from going. */
+static int await_locks(struct mq_topic *t, struct mq_err *err)
+{
+	int rc = t->spool->patience && t->spool->patience->ns >= 0 ? each_log(t, mq_log_await, err) : 0;
+
+	return rc == -ETIMEDOUT || rc == -EINTR ? rc : 0;
+}
+
 static int take_away(struct mq_topic *t, struct mq_err *err)
 {
 	char gone[32];
-	int rc = mq_sys->renameat(t->dir, "named", t->dir, "deleting", true);
+	int rc = await_locks(t, err);
 
+	if (rc < 0)
+		return rc;
+	rc = mq_sys->renameat(t->dir, "named", t->dir, "deleting", true);
 	if (rc < 0 && rc != -ENOENT)
 		return mq_err_sys(err, rc, "cannot remove topic %s", t->name);
 	rc = mq_dir_sync(t->dir, t->name, err); /* a retired tail must not outlast the decision */
+	/* Writers first: whoever gets an append lock after this finds the tail retired. */
 	if (rc == 0)
-		rc = retire(t, err);
+		rc = each_log(t, mq_log_retire, err);
 	if (rc == 0)
 		rc = mq_random_name(".gone-", gone, err);
 	if (rc < 0)
@@ -119,6 +130,8 @@ static int take_away(struct mq_topic *t, struct mq_err *err)
 /* 1: done, by this one or another; 0: somebody is at it. */
 static int remove_it(struct mq_topic *t, bool wait, struct mq_err *err)
 {
+	const struct mq_patience *patience = t->spool->patience;
+	int64_t end_ns = mq_patience_end(patience);
 	int rc, fd = open_mark(t);
 
 	if (fd == -ENOSPC || fd == -EDQUOT) { /* no room for a mark: it goes without, as nobody else can make one */
@@ -128,10 +141,13 @@ static int remove_it(struct mq_topic *t, bool wait, struct mq_err *err)
 	if (fd < 0)
 		return mq_err_sys(err, fd, "cannot remove topic %s", t->name);
 	do
-		rc = mq_sys->lock(fd, MQ_LOCK_WRITE, 0, 1, wait);
-	while (rc == -EINTR);
+		rc = wait ? mq_patience_lock(patience, end_ns, fd, MQ_LOCK_WRITE, 0, 1) : mq_sys->lock(fd, MQ_LOCK_WRITE, 0, 1, false);
+	while (rc == -EINTR && !wait);
 	if (rc == -EAGAIN || rc == -EACCES)
 		rc = 0;
+	else if (rc == -ETIMEDOUT)
+		mq_err_set(err, rc, "another process is deleting topic %s, and was not done within %g s (--timeout)", t->name,
+		           (double)patience->ns / 1e9);
 	else if (rc < 0)
 		mq_err_sys(err, rc, "cannot lock topic %s", t->name);
 	else {

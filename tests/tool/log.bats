@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What befalls a partition's files, and who holds its lock, as the tools show it.
 load engines
+load locks
 
 # 100 records in segments of 4 KiB, several.
 many_segments() {
@@ -64,18 +65,6 @@ without() { # NUMBER
 	mq-topic show T
 }
 
-# Somebody who was stopped with the append lock in his hand.
-hold_append() { # LOCK-FILE
-	python3 -c '
-import fcntl, struct, sys, time
-f = open(sys.argv[1], "r+b")
-fcntl.fcntl(f, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 1, 0))
-open("held", "w").close()
-time.sleep(60)' "$1" &
-	holder=$!
-	until_true test -e held
-}
-
 @test "a publisher that waits for a lock obeys a stop signal" {
 	export MQ_SPOOL=$PWD/spool PATH=$MQ_BUILD/bin:$PATH
 	mq-publish -m one T
@@ -86,7 +75,7 @@ time.sleep(60)' "$1" &
 	kill -TERM $pid
 	status=0
 	wait $pid || status=$?
-	kill $holder
+	let_go
 	[ "$status" -eq 143 ] || { echo "status $status"; cat said; false; }
 	is "$(mq-consume T)" one
 }

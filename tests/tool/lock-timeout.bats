@@ -1,0 +1,124 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# --timeout bounds the wait for the append lock, which somebody may hold who was stopped.
+load engines
+load locks
+
+setup() {
+	: "${MQ_SRC:=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)}"
+	: "${MQ_BUILD:=$MQ_SRC/build-gcc}"
+	cd "$BATS_TEST_TMPDIR"
+	shopt -s lastpipe
+	export MQ_SPOOL=$PWD/spool PATH=$MQ_BUILD/bin:$PATH
+	lock=spool/topics/T/0/lock
+}
+
+teardown() {
+	kill $(jobs -p) 2> /dev/null || true
+}
+
+# Ended by itself, with 75 and all that there is to say.
+too_late() { # COMMAND ...
+	fails 75 timeout 30 "$@"
+	has "$said" 'T:0: '
+	has "$said" 'another process holds the append lock'
+	has "$said" '0.2 s (--timeout)'
+}
+
+@test "a publisher that does not get the lock in time says so, and has stored nothing" {
+	mq-publish -m one T
+	hold_append $lock
+	too_late mq-publish --timeout 200ms -m two T
+	seq 3 | too_late mq-publish --timeout 200ms T
+	too_late mq-publish --timeout 200ms --producer p -m two T
+	too_late mq-publish --timeout 200ms --ack none -m two T
+	let_go
+	is "$(mq-consume T)" one
+	mq-publish --timeout 200ms -m two T
+	is "$(mq-consume T)" $'one\ntwo'
+}
+
+@test "each record that the lock came too late for is told not to be stored" {
+	mq-publish -m one T
+	hold_append $lock
+	seq 2 | mq-publish --timeout 200ms --confirm T > out 2> said && status=0 || status=$?
+	let_go
+	[ "$status" = 75 ]
+	is "$(cut -f 1 out)" $'-\n-'
+	has "$(cat out)" 'another process holds the append lock'
+}
+
+@test "a lock that comes in time is waited for" {
+	mq-publish -m one T
+	hold_append $lock
+	mq-publish --timeout 60s -m two T &
+	until_true slept $!
+	let_go
+	wait %?two
+	is "$(mq-consume T)" $'one\ntwo'
+}
+
+# It has gone to sleep again and again: it tries.
+slept() { # PID
+	[ "$(awk '/^voluntary/ { print $2 }' "/proc/$1/status")" -ge 10 ]
+}
+
+@test "without --timeout the kernel waits, and nobody tries again and again" {
+	mq-publish -m one T
+	hold_append $lock
+	mq-publish -m two T &
+	pid=$!
+	until_true grep -q -- "-> OFDLCK.*:$(stat -c %i $lock) 0 0" /proc/locks
+	before=$(awk '/^voluntary/ { print $2 }' /proc/$pid/status)
+	for _ in 1 2 3 4 5; do mq-consume T > /dev/null; done
+	is "$(awk '/^voluntary/ { print $2 }' /proc/$pid/status)" "$before"
+	let_go
+	wait $pid
+	is "$(mq-consume T)" $'one\ntwo'
+}
+
+@test "a purge ends in time, and has dropped nothing" {
+	seq 3 | mq-publish T
+	hold_append $lock
+	too_late mq-topic purge --timeout 200ms T
+	let_go
+	is "$(mq-consume T)" "$(seq 3)"
+}
+
+@test "a deletion ends in time, and has deleted nothing" {
+	mq-topic create T --partitions 2
+	seq 3 | mq-publish -p 1 T
+	hold_append $lock
+	too_late mq-topic delete --timeout 200ms T
+	let_go
+	is "$(mq-consume T)" "$(seq 3)"
+	mq-publish -p 1 -m 4 T
+	is "$(mq-consume T)" "$(seq 4)"
+	mq-topic delete --timeout 10s T
+	is "$(mq-topic list)" ''
+}
+
+@test "mending ends in time, tells what it could not do, and does it later" {
+	seq 3 | mq-publish T
+	printf x | dd of=spool/topics/T/0/state bs=1 seek=4000 conv=notrunc 2> /dev/null
+	touch spool/topics/T/0/00000000000000000009.abcdef01.idx
+	hold_append $lock
+	fails 75 timeout 30 mq-check --mend --timeout 200ms T
+	has "$said" 'another process holds the append lock, and did not let it go within 0.2 s (--timeout)'
+	has "$said" 'state'
+	has "$said" 'idx'
+	let_go
+	mq-check --mend --timeout 200ms T
+	mq-check T > out
+	is "$(cat out)" ''
+}
+
+@test "a reader that cannot have the log recovered in time shows what verifies" {
+	seq 3 | mq-publish T
+	cp -a spool/topics/T/0/state state
+	rm spool/topics/T/0/state
+	cp state spool/topics/T/0/state
+	hold_append $lock
+	is "$(timeout 30 mq-consume --timeout 200ms T)" "$(seq 3)"
+	let_go
+}
