@@ -38,7 +38,7 @@ static int measure(struct mq_log *log, uint64_t log_start, uint64_t *ret_bytes, 
 
 static int full(const char *what, uint64_t limit, struct mq_err *err)
 {
-	return mq_err_set(err, MQ_EAGAIN, "the topic is full (%s=%llu): wait for consumers, purge it, or raise the limit", what,
+	return mq_err_set(err, MQ_EAGAIN, "the topic is full (%s=%llu): purge it, or raise the limit", what,
 	                  (unsigned long long)limit);
 }
 

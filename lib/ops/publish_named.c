@@ -136,7 +136,7 @@ int mq_publish_hold(struct mq_publish *pub)
 
 int mq_publish_find(struct mq_publish *pub, struct mq_out *out)
 {
-	int64_t deadline_ns = 0;
+	struct mq_space_wait wait = {0};
 	int rc;
 
 	if (out->found)
@@ -144,10 +144,11 @@ int mq_publish_find(struct mq_publish *pub, struct mq_out *out)
 	/* A new name is registered in the log, and that needs room. */
 	while ((rc = pub->engine->producer_find(out->appender, pub->req->producer, &out->who, pub->err)) < 0) {
 		if (mq_publish_is_full(rc))
-			rc = mq_publish_await_space(pub, out, rc, &deadline_ns);
+			rc = mq_publish_await_space(pub, out, rc, &wait);
 		if (rc < 0)
 			return rc;
 	}
+	mq_publish_space_came(pub, out, &wait);
 	out->held = out->who.number;
 	out->found = true;
 	return 0;
@@ -213,11 +214,13 @@ static int begin(struct mq_publish *pub, struct mq_out *out)
 		return mq_publish_no_memory(pub);
 	out->compare = h;
 	h->engine = pub->engine;
-	int64_t deadline_ns = 0;
+	struct mq_space_wait wait = {0};
 	int rc;
 	while (mq_publish_is_full(rc = pub->engine->appender_mark(out->appender, &h->mark, pub->err)))
-		if ((rc = mq_publish_await_space(pub, out, rc, &deadline_ns)) < 0)
+		if ((rc = mq_publish_await_space(pub, out, rc, &wait)) < 0)
 			break;
+	if (rc == 0)
+		mq_publish_space_came(pub, out, &wait);
 	if (rc == 0)
 		rc = pub->engine->source_open(pub->mq->store, pub->req->topic, out->partition, &h->source, pub->err);
 	if (rc == -EACCES || rc == -EPERM || rc == MQ_EDENIED) { /* may write but not read: nothing to compare with */

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* One batch: sealed, appended, and again when space is there. */
 #include <errno.h>
+#include <stdio.h>
 
 #include "base/crc32c.h"
+#include "ops/ops.h"
 #include "ops/publish.h"
 #include "sys/sys.h"
 
 /* So often a publisher that waits for space looks whether it is to stop. */
 static const int64_t LOOK_NS = 500000000;
+/* So long it waits before it says so. */
+static const int64_t TELL_NS = 1000000000;
 
 int mq_publish_sleep(struct mq_publish *pub, int64_t until_ns)
 {
@@ -24,15 +28,36 @@ int mq_publish_sleep(struct mq_publish *pub, int64_t until_ns)
 	}
 }
 
+/* Why there is none is told by who found that out. */
+static void tell_wait(struct mq_publish *pub, struct mq_space_wait *w, const char *why)
+{
+	char bound[64] = " (--timeout bounds the wait)";
+
+	if (w->told || mq_sys->clock_ns(MQ_CLOCK_MONOTONIC) - w->since_ns < TELL_NS)
+		return;
+	if (w->deadline_ns >= 0)
+		snprintf(bound, sizeof bound, ", %g s at most (--timeout)", (double)(w->deadline_ns - w->since_ns) / 1e9);
+	mq_ops_notice(pub->mq, 0, "%s; waiting for space%s", why, bound);
+	w->told = true;
+}
+
+void mq_publish_space_came(struct mq_publish *pub, const struct mq_out *out, const struct mq_space_wait *w)
+{
+	if (w->told)
+		mq_ops_notice(pub->mq, 1, "%s:%u: there is space again after %.1f s", pub->req->topic, out->partition,
+		              (double)(mq_sys->clock_ns(MQ_CLOCK_MONOTONIC) - w->since_ns) / 1e9);
+}
+
 /* 0: try again. */
-static int wait_for_space(struct mq_publish *pub, struct mq_out *out, int64_t deadline_ns)
+static int wait_for_space(struct mq_publish *pub, struct mq_out *out, struct mq_space_wait *w, const char *why)
 {
 	for (;;) {
 		int64_t now_ns = mq_sys->clock_ns(MQ_CLOCK_MONOTONIC), until_ns = now_ns + LOOK_NS;
-		bool last = deadline_ns >= 0 && deadline_ns <= until_ns;
+		bool last = w->deadline_ns >= 0 && w->deadline_ns <= until_ns;
 		if (mq_stopping(pub->mq))
 			return mq_err_set(pub->err, -EINTR, "%s:%u: stopped while waiting for space", pub->req->topic, out->partition);
-		int rc = pub->engine->wait_space(out->appender, last ? deadline_ns : until_ns, pub->err);
+		tell_wait(pub, w, why);
+		int rc = pub->engine->wait_space(out->appender, last ? w->deadline_ns : until_ns, pub->err);
 		if (rc == MQ_EAGAIN && last)
 			return mq_err_set(pub->err, rc, "%s:%u: full, and no space came in time (--timeout)", pub->req->topic,
 			                  out->partition);
@@ -47,18 +72,21 @@ bool mq_publish_is_full(int rc)
 }
 
 /* What lies before is confirmed while this waits: consumers free space only of what they see. */
-int mq_publish_await_space(struct mq_publish *pub, struct mq_out *out, int rc, int64_t *deadline_ns)
+int mq_publish_await_space(struct mq_publish *pub, struct mq_out *out, int rc, struct mq_space_wait *w)
 {
 	int64_t timeout_ns = pub->req->timeout_ns;
+	struct mq_err why = *pub->err;
 
 	if (pub->facts.when_full == MQ_FULL_FAIL)
 		return rc == MQ_EAGAIN ? rc : mq_err_set(pub->err, MQ_EAGAIN, "%s:%u: full (when.full=fail)", pub->req->topic,
 		                                         out->partition);
-	if (*deadline_ns == 0)
-		*deadline_ns = timeout_ns < 0 ? -1 : mq_sys->clock_ns(MQ_CLOCK_MONOTONIC) + timeout_ns;
+	if (w->since_ns == 0) {
+		w->since_ns = mq_sys->clock_ns(MQ_CLOCK_MONOTONIC);
+		w->deadline_ns = timeout_ns < 0 ? -1 : w->since_ns + timeout_ns;
+	}
 	rc = mq_publish_settle(pub);
 	if (rc == 0)
-		rc = wait_for_space(pub, out, *deadline_ns);
+		rc = wait_for_space(pub, out, w, why.text);
 	if (rc == 0)
 		*pub->err = (struct mq_err){0}; /* that it was full */
 	return rc;
@@ -67,13 +95,15 @@ int mq_publish_await_space(struct mq_publish *pub, struct mq_out *out, int rc, i
 static int append(struct mq_publish *pub, struct mq_out *out, const struct mq_batch *b, const void *body,
                   struct mq_ticket *ret)
 {
-	int64_t deadline_ns = 0;
+	struct mq_space_wait wait = {0};
 	int rc;
 	while (mq_publish_is_full(rc = pub->engine->append(out->appender, b, body, ret, pub->err))) {
-		rc = mq_publish_await_space(pub, out, rc, &deadline_ns);
+		rc = mq_publish_await_space(pub, out, rc, &wait);
 		if (rc < 0)
 			break;
 	}
+	if (rc == 0)
+		mq_publish_space_came(pub, out, &wait);
 	if (rc == -EEXIST)
 		rc = mq_err_set(pub->err, MQ_EBROKEN, "%s:%u: somebody else published as %s meanwhile", pub->req->topic,
 		                out->partition, pub->req->producer);

@@ -82,3 +82,38 @@ never() {
 	done
 }
 @test "one record larger than max.bytes is refused, with the reason, and drops nothing" { each never; }
+
+tells_that_it_waits() {
+	mq-topic create T max.messages=1
+	mq-publish -m one T
+	mq-publish -q -m quiet T 2> quiet &
+	mq-publish -m plain T 2> plain &
+	mq-publish -v -m verbose T 2> verbose &
+	until_true lines plain 1
+	until_true lines verbose 1
+	has "$(cat plain)" 'mq-publish: T:0: the topic is full'
+	has "$(cat plain)" '; waiting for space (--timeout bounds the wait)'
+	for _ in quiet plain verbose; do
+		before=$(mq-topic show T --json)
+		mq-topic purge T
+		until_true purged_and_filled
+	done
+	wait
+	is "$(cat quiet)" ''
+	lines plain 1
+	[ "$(wc -l < plain)" = 1 ]
+	[ "$(wc -l < verbose)" = 3 ]
+	has "$(sed -n 2p verbose)" 'T:0: there is space again after '
+	fails 75 mq-publish --timeout 1200ms -m late T
+	is "$(printf '%s\n' "$said" | sed 's/ is full.*; waiting/ is full; waiting/')" \
+		$'mq-publish: T:0: the topic is full; waiting for space, 1.2 s at most (--timeout)\nmq-publish: T:0: full, and no space came in time (--timeout)'
+	# One that does not wait so long says nothing of it.
+	fails 75 mq-publish --timeout 100ms -m late T
+	is "$said" 'mq-publish: T:0: full, and no space came in time (--timeout)'
+}
+
+# Somebody has put a record in the place that was made.
+purged_and_filled() {
+	[ "$(mq-topic show T --json)" != "$before" ] && [ "$(mq-consume T | wc -l)" = 1 ]
+}
+@test "who waits for space says so after a second, once, and with -v when it goes on" { each tells_that_it_waits; }
