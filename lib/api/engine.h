@@ -137,7 +137,8 @@ struct mq_engine {
 	 * by it. */
 	int (*appender_mark)(struct mq_appender *a, struct mq_ticket *ret, struct mq_err *err);
 	/* Sleep until space may be there again or the deadline (CLOCK_MONOTONIC, ns; -1 none) passed: 0, or MQ_EAGAIN.  Whatever
-	 * was appended before is made visible first, so that consumers can free space. */
+	 * was appended before is made visible first, so that it can be read and purged.  Then the limit goes as the topic's
+	 * configuration has it now. */
 	int (*wait_space)(struct mq_appender *a, int64_t deadline_ns, struct mq_err *err);
 	/* Named producers.  Take the name for this store (held until the store closes): MQ_EAGAIN when another process has it. */
 	int (*producer_hold)(struct mq_store *s, const char *topic, const char *name, struct mq_err *err);

@@ -133,7 +133,13 @@ int mq_engine_spool_wait_space(struct mq_appender *ap, int64_t deadline_ns, stru
 	if (deadline_ns >= 0 && now >= deadline_ns)
 		return mq_err_set(err, MQ_EAGAIN, "%s: no space, and the time to wait for it is over", a->part.label);
 	rc = mq_sys->poll(NULL, 0, deadline_ns >= 0 && deadline_ns - now < 50000000 ? deadline_ns - now : 50000000);
-	return rc == -EINTR ? 0 : rc < 0 ? mq_err_sys(err, rc, "cannot wait") : 0;
+	if (rc < 0 && rc != -EINTR)
+		return mq_err_sys(err, rc, "cannot wait");
+	/* Or the limit was raised. */
+	rc = mq_topic_reread(&a->topic, err);
+	if (rc == 0)
+		mq_partition_follow_conf(&a->topic, &a->log);
+	return rc;
 }
 
 int mq_engine_spool_producer_hold(struct mq_store *s, const char *topic, const char *name, struct mq_err *err)

@@ -71,7 +71,17 @@ bool mq_publish_is_full(int rc)
 	return rc == -ENOSPC || rc == -EDQUOT || rc == MQ_EAGAIN;
 }
 
-/* What lies before is confirmed while this waits: consumers free space only of what they see. */
+/* The topic may have been told meanwhile to do something else than to make us wait. */
+static void follow_conf(struct mq_publish *pub)
+{
+	struct mq_topic_facts now;
+	struct mq_err ignored; /* what is the matter shows by the next append */
+
+	if (pub->engine->topic_facts(pub->mq->store, pub->req->topic, &now, &ignored) == 0)
+		pub->facts.when_full = now.when_full;
+}
+
+/* What lies before is confirmed while this waits. */
 int mq_publish_await_space(struct mq_publish *pub, struct mq_out *out, int rc, struct mq_space_wait *w)
 {
 	int64_t timeout_ns = pub->req->timeout_ns;
@@ -87,8 +97,10 @@ int mq_publish_await_space(struct mq_publish *pub, struct mq_out *out, int rc, s
 	rc = mq_publish_settle(pub);
 	if (rc == 0)
 		rc = wait_for_space(pub, out, w, why.text);
-	if (rc == 0)
+	if (rc == 0) {
 		*pub->err = (struct mq_err){0}; /* that it was full */
+		follow_conf(pub);
+	}
 	return rc;
 }
 

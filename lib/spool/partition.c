@@ -45,18 +45,28 @@ static void notice(void *arg, const char *text)
 		part->topic->spool->notice(part->topic->spool->notice_arg, text);
 }
 
+/* What may be changed while the topic is in use. */
+static void take_rules(const struct mq_topic_conf *c, struct mq_log_options *ret)
+{
+	ret->segment_bytes = mq_topic_conf_segment_bytes(c);
+	ret->segment_ms = c->segment_ms > 0 ? c->segment_ms : 0;
+	ret->min_ack = c->min_ack > 0 ? (enum mq_ack)c->min_ack : MQ_ACK_NONE;
+	ret->max_messages = c->max_messages > 0 ? (uint64_t)c->max_messages : 0;
+	ret->max_bytes = c->max_bytes > 0 ? (uint64_t)c->max_bytes : 0;
+	ret->drop_oldest = c->when_full == MQ_WHEN_FULL_DROP_OLDEST;
+}
+
+void mq_partition_follow_conf(const struct mq_topic *t, struct mq_log *log)
+{
+	take_rules(&t->conf, &log->opt);
+}
+
 int mq_partition_log(struct mq_partition *part, struct mq_topic *t, uint32_t p, struct mq_log *ret, struct mq_err *err)
 {
 	const struct mq_topic_conf *c = &t->conf;
 	struct mq_log_options opt = {
 	    .partition = p,
 	    .topic_generation = c->generations[c->n_generations ? c->n_generations - 1 : 0].number,
-	    .segment_bytes = mq_topic_conf_segment_bytes(c),
-	    .segment_ms = c->segment_ms > 0 ? c->segment_ms : 0,
-	    .min_ack = c->min_ack > 0 ? (enum mq_ack)c->min_ack : MQ_ACK_NONE,
-	    .max_messages = c->max_messages > 0 ? (uint64_t)c->max_messages : 0,
-	    .max_bytes = c->max_bytes > 0 ? (uint64_t)c->max_bytes : 0,
-	    .drop_oldest = c->when_full == MQ_WHEN_FULL_DROP_OLDEST,
 	    .mode = t->spool->file_mode,
 	    .copied = t->spool->copied,
 	    .patience = t->spool->patience,
@@ -74,6 +84,7 @@ int mq_partition_log(struct mq_partition *part, struct mq_topic *t, uint32_t p, 
 	part->number = p;
 	snprintf(part->label, sizeof part->label, "%s:%u", t->name, p);
 	memcpy(opt.topic_id, c->id, sizeof opt.topic_id);
+	take_rules(c, &opt);
 	rc = mq_log_open(ret, dir, &opt, err);
 	(void)mq_sys->close(dir);
 	return mq_topic_lacks(t, rc, err);

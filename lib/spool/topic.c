@@ -63,6 +63,22 @@ int mq_topic_open(struct mq_topic *t, struct mq_spool *s, const char *name, stru
 	return rc;
 }
 
+int mq_topic_reread(struct mq_topic *t, struct mq_err *err)
+{
+	struct mq_topic_conf before = t->conf;
+	int rc;
+
+	mq_topic_conf_init(&t->conf, &t->spool->conf.defaults);
+	rc = read_conf(t, err);
+	if (rc < 0) {
+		mq_topic_conf_release(&t->conf);
+		t->conf = before;
+		return rc;
+	}
+	mq_topic_conf_release(&before);
+	return 0;
+}
+
 void mq_topic_release(struct mq_topic *t)
 {
 	if (t->dir >= 0) {

@@ -21,6 +21,8 @@ struct mq_topic {
 /* MQ_ENOTOPIC where there is none, MQ_EUSAGE for a bad name. */
 int mq_topic_open(struct mq_topic *ret, struct mq_spool *s, const char *name, struct mq_err *err);
 void mq_topic_release(struct mq_topic *t);
+/* Its configuration as it is now. */
+int mq_topic_reread(struct mq_topic *t, struct mq_err *err);
 
 /* set: "key=value".  -EEXIST where it is there; partitions 0: the spool's default. */
 int mq_topic_make(struct mq_spool *s, const char *name, uint32_t partitions, const char *const *set, size_t n,
@@ -51,6 +53,8 @@ struct mq_partition {
 };
 int mq_partition_dir(const struct mq_topic *t, uint32_t p, struct mq_err *err);
 int mq_partition_log(struct mq_partition *ret_hold, struct mq_topic *t, uint32_t p, struct mq_log *ret, struct mq_err *err);
+/* What the topic's configuration says of segments and limits goes for the log from now on. */
+void mq_partition_follow_conf(const struct mq_topic *t, struct mq_log *log);
 /* Where this process may write and `state` does not hold, it is settled first; where it may not, what verifies is shown. */
 int mq_partition_cursor(struct mq_topic *t, uint32_t p, struct mq_cursor *ret, struct mq_err *err);
 /* Advance and sync the log start. */

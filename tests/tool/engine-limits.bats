@@ -86,9 +86,9 @@ never() {
 tells_that_it_waits() {
 	mq-topic create T max.messages=1
 	mq-publish -m one T
-	mq-publish -q -m quiet T 2> quiet &
-	mq-publish -m plain T 2> plain &
-	mq-publish -v -m verbose T 2> verbose &
+	timeout 60 mq-publish -q -m quiet T 2> quiet &
+	timeout 60 mq-publish -m plain T 2> plain &
+	timeout 60 mq-publish -v -m verbose T 2> verbose &
 	until_true lines plain 1
 	until_true lines verbose 1
 	has "$(cat plain)" 'mq-publish: T:0: the topic is full'
@@ -117,3 +117,35 @@ purged_and_filled() {
 	[ "$(mq-topic show T --json)" != "$before" ] && [ "$(mq-consume T | wc -l)" = 1 ]
 }
 @test "who waits for space says so after a second, once, and with -v when it goes on" { each tells_that_it_waits; }
+
+changed_while_waiting() {
+	mq-topic create T max.messages=1
+	mq-publish -m one T
+	timeout 60 mq-publish -m two T 2> said &
+	until_true lines said 1
+	mq-topic set T max.messages=2
+	wait $!
+	is "$(mq-consume T)" $'one\ntwo'
+	timeout 60 mq-publish -m three T 2> said &
+	until_true lines said 1
+	mq-topic set T when.full=drop-oldest
+	wait $!
+	is "$(mq-consume T)" $'two\nthree'
+	mq-topic set T when.full=block
+	timeout 60 mq-publish -m four T 2> said &
+	until_true lines said 1
+	mq-topic set T when.full=fail
+	wait $! && status=0 || status=$?
+	[ "$status" = 75 ]
+	is "$(mq-consume T)" $'two\nthree'
+	mq-topic set T when.full=block max.bytes=8K
+	mq-topic set T max.messages=-1
+	fails 75 mq-publish --timeout 100ms -l T <(seq -f '%0999.0f' 20)
+	n=$(mq-consume T | wc -l)
+	timeout 60 mq-publish -l T <(seq -f '%0999.0f' 2) 2> said &
+	until_true lines said 1
+	mq-topic set T max.bytes=1M
+	wait $!
+	is "$(mq-consume T | wc -l)" $((n + 2))
+}
+@test "who waits for space goes by the limit as it is changed" { each changed_while_waiting; }
