@@ -37,6 +37,7 @@
  *	           stdin, stdout, stderr, pipe:[…], socket:[…] for what has no name
  *	id         what it is, whatever its name: MAJOR:MINOR:INODE:BIRTH (ns); an inode number alone
  *	           comes back for another file
+ *	thread     which of the process, in the order of their first entries; not there: the first
  *	path       directory and name of openat, mkdirat, unlinkat, statat, from and to of renameat,
  *	           as the directory is named now
  *	size       of a file after openat
