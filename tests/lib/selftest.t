@@ -5,6 +5,7 @@
 # The tests' own tools: a check that cannot fail checks nothing.
 import glob
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -37,6 +38,28 @@ def verdicts(text, status=0):
 @test
 def ok_and_not_ok_are_told_apart():
     assert verdicts('1..2\nok 1 - a\nnot ok 2 - b\n', 1) == [tap.OK, tap.FAILED]
+
+
+@test
+def each_rule_of_the_design_names_tests_that_are_there():
+    rules, missing = set(), []
+    with open(SRC + '/tests/README', encoding='utf-8') as text:
+        for line in text:
+            rule = re.match(r'(\d+) +\S', line)
+            held = re.match(r' {5}([\w./-]+)(?:: (.*))?$', line)
+            if rule:
+                rules.add(int(rule[1]))
+            if not held:
+                continue
+            try:
+                with open(SRC + '/tests/' + held[1], encoding='utf-8') as there:
+                    there = there.read()
+            except OSError as error:
+                missing.append(str(error))
+                continue
+            missing += ['%s: %s' % (held[1], name) for name in (held[2] or '').split('; ') if name not in there]
+    assert rules == set(range(1, 14)), rules
+    assert not missing, missing
 
 
 @test
