@@ -143,14 +143,21 @@ static int look_around(struct mq_log *log, struct mq_err *err)
 }
 
 /* Whoever has it may be stopped, or its disk hang: a signal that asks for an end is not kept waiting for that. */
-static int wait_for_lock(struct mq_log *log, int64_t end_ns)
+static int wait_for_lock(int fd, const struct mq_patience *patience, int64_t end_ns)
 {
 	int rc;
 
 	mq_hold_wait_begins();
-	rc = mq_patience_lock(log->opt.patience, end_ns, log->lock, MQ_LOCK_WRITE, MQ_LOG_APPEND_BYTE, 1);
+	rc = mq_patience_lock(patience, end_ns, fd, MQ_LOCK_WRITE, MQ_LOG_APPEND_BYTE, 1);
 	mq_hold_wait_ends();
 	return rc;
+}
+
+static int try_lock(int fd, const struct mq_patience *patience, int64_t end_ns)
+{
+	int rc = mq_sys->lock(fd, MQ_LOCK_WRITE, MQ_LOG_APPEND_BYTE, 1, false);
+
+	return rc == -EAGAIN || rc == -EACCES || rc == -EINTR ? wait_for_lock(fd, patience, end_ns) : rc;
 }
 
 /* One patience for both: the thread of this process that has the first may be waiting for the second itself. */
@@ -161,15 +168,13 @@ static int take_both(struct mq_log *log)
 
 	if (rc < 0)
 		return rc;
-	rc = mq_sys->lock(log->lock, MQ_LOCK_WRITE, MQ_LOG_APPEND_BYTE, 1, false);
-	if (rc == -EAGAIN || rc == -EACCES || rc == -EINTR)
-		rc = wait_for_lock(log, end_ns);
+	rc = try_lock(log->lock, log->opt.patience, end_ns);
 	if (rc < 0)
 		pthread_mutex_unlock(&log->append);
 	return rc;
 }
 
-int mq_log_lock_failed(const struct mq_patience *p, int rc, struct mq_err *err)
+static int lock_failed(const struct mq_patience *p, int rc, struct mq_err *err)
 {
 	if (rc == -ETIMEDOUT)
 		return mq_err_set(err, rc, "another process holds the append lock, and did not let it go within %g s (--timeout)",
@@ -177,6 +182,27 @@ int mq_log_lock_failed(const struct mq_patience *p, int rc, struct mq_err *err)
 	if (rc == -EINTR)
 		return mq_err_set(err, rc, "stopped while another process holds the append lock");
 	return mq_err_sys(err, rc, "cannot take the append lock");
+}
+
+int mq_log_hold_append(int dir, const struct mq_patience *patience, struct mq_err *err)
+{
+	int rc, fd = mq_sys->openat(dir, "lock", O_RDWR, 0);
+
+	if (fd < 0)
+		return mq_err_sys(err, fd, "cannot open lock");
+	mq_hold_signals();
+	rc = try_lock(fd, patience, mq_patience_end(patience));
+	if (rc == 0)
+		return fd;
+	mq_unhold_signals();
+	(void)mq_sys->close(fd);
+	return lock_failed(patience, rc, err);
+}
+
+void mq_log_let_go_append(int fd)
+{
+	(void)mq_sys->close(fd);
+	mq_unhold_signals();
 }
 
 static int take_lock(struct mq_log *log, struct mq_err *err)
@@ -189,7 +215,7 @@ static int take_lock(struct mq_log *log, struct mq_err *err)
 	rc = take_both(log);
 	if (rc < 0) {
 		mq_unhold_signals();
-		return mq_log_lock_failed(log->opt.patience, rc, err);
+		return lock_failed(log->opt.patience, rc, err);
 	}
 	log->locked = true;
 	return 0;

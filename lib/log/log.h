@@ -126,7 +126,9 @@ int mq_log_await(struct mq_log *log, struct mq_err *err);
 /* Make sure that the tail is trusted, recovering when it is not. */
 int mq_log_settle(struct mq_log *log, struct mq_err *err);
 
-/* Why the append lock of a partition was not had: rc is what mq_patience_lock gave. */
-int mq_log_lock_failed(const struct mq_patience *p, int rc, struct mq_err *err);
+/* The append lock of the partition in dir, for who changes its files and not its log, with signals held: descriptor, which
+ * mq_log_let_go_append takes back.  -ETIMEDOUT: it was not to be had in time; -EINTR: an end was asked meanwhile. */
+int mq_log_hold_append(int dir, const struct mq_patience *patience, struct mq_err *err);
+void mq_log_let_go_append(int fd);
 
 #endif

@@ -10,7 +10,6 @@
 
 #include "segment/index.h"
 #include "spool/check_internal.h"
-#include "sys/hold.h"
 #include "sys/sys.h"
 
 /* What was not mended for want of a lock is told at the end once more, by the status. */
@@ -26,29 +25,11 @@ static int kept_out(struct mq_check_partition *part, int rc, const struct mq_err
 /* The descriptor that holds the lock. */
 static int take_append(struct mq_check_partition *part, struct mq_err *why)
 {
-	const struct mq_patience *patience = part->c->spool->patience;
-	int rc, fd = mq_sys->openat(part->dir, "lock", O_RDWR, 0);
+	int fd = mq_log_hold_append(part->dir, part->c->spool->patience, why);
 
 	if (fd < 0)
-		return mq_err_sys(why, fd, "cannot open lock");
-	mq_hold_signals();
-	mq_hold_wait_begins();
-	rc = mq_patience_lock(patience, mq_patience_end(patience), fd, MQ_LOCK_WRITE, MQ_LOG_APPEND_BYTE, 1);
-	mq_hold_wait_ends();
-	if (rc < 0) {
-		mq_unhold_signals();
-		(void)mq_sys->close(fd);
-		mq_log_lock_failed(patience, rc, why);
 		mq_err_prefix(why, "%s:%u", part->t->name, part->number);
-		return kept_out(part, rc, why);
-	}
-	return fd;
-}
-
-static void give_append(int fd)
-{
-	(void)mq_sys->close(fd);
-	mq_unhold_signals();
+	return fd < 0 ? kept_out(part, fd, why) : fd;
 }
 
 int mq_mend_remove(struct mq_check_partition *part, const char *name, struct mq_err *why)
@@ -58,7 +39,7 @@ int mq_mend_remove(struct mq_check_partition *part, const char *name, struct mq_
 	if (lock < 0)
 		return lock;
 	rc = mq_sys->unlinkat(part->dir, name, false);
-	give_append(lock);
+	mq_log_let_go_append(lock);
 	return rc < 0 && rc != -ENOENT ? mq_err_sys(why, rc, "cannot remove it") : 0;
 }
 
@@ -73,7 +54,7 @@ static int remove_state(struct mq_check_partition *part, struct mq_err *why)
 	rc = mq_sys->statat(part->dir, "state", &st);
 	if (rc == 0 && (part->state.fd < 0 || st.ino == part->state.ino))
 		rc = mq_sys->unlinkat(part->dir, "state", false);
-	give_append(lock);
+	mq_log_let_go_append(lock);
 	return rc < 0 && rc != -ENOENT ? mq_err_sys(why, rc, "cannot remove it") : 0;
 }
 
@@ -226,6 +207,6 @@ int mq_mend_index(struct mq_check_index *ix, const struct mq_segment *s, uint64_
 	if (lock < 0)
 		return lock;
 	rc = head ? overwrite(part, &b, name, why) : replace(part, &b, name, limit, why);
-	give_append(lock);
+	mq_log_let_go_append(lock);
 	return rc;
 }

@@ -149,23 +149,18 @@ int mq_partition_cursor(struct mq_topic *t, uint32_t p, struct mq_cursor *ret, s
 
 int mq_partition_purge(struct mq_topic *t, uint32_t p, uint64_t offset, struct mq_err *err)
 {
-	const struct mq_patience *patience = t->spool->patience;
-	int rc, dir = mq_partition_dir(t, p, err), lock;
+	int rc, lock, dir = mq_partition_dir(t, p, err);
 
 	if (dir < 0)
 		return mq_topic_lacks(t, dir, err);
 	/* The append lock: two that advance at once must not read the same slots. */
-	lock = mq_sys->openat(dir, "lock", O_RDWR, 0);
-	if (lock < 0) {
-		rc = mq_err_sys(err, lock, "%s:%u: cannot open lock", t->name, p);
-		goto out;
+	rc = lock = mq_log_hold_append(dir, t->spool->patience, err);
+	if (lock >= 0) {
+		rc = mq_start_advance(dir, t->conf.id, offset, err);
+		mq_log_let_go_append(lock);
 	}
-	rc = mq_patience_lock(patience, mq_patience_end(patience), lock, MQ_LOCK_WRITE, MQ_LOG_APPEND_BYTE, 1);
-	rc = rc < 0 ? mq_log_lock_failed(patience, rc, err) : mq_start_advance(dir, t->conf.id, offset, err);
 	if (rc < 0)
 		mq_err_prefix(err, "%s:%u", t->name, p);
-	(void)mq_sys->close(lock);
-out:
 	(void)mq_sys->close(dir);
 	return mq_topic_lacks(t, rc, err);
 }
