@@ -52,6 +52,8 @@ static const struct cli_tool tool = {
 		NULL},
 	.verbs = (const char *const[]){"list", "show", "seek", "commit", "delete", NULL},
 	.operands = "topic",
+	.timeout = "commit, seek: how long to wait for a lock that another process holds and does not let go, a second at least "
+	           "(without it as long as it takes): 300ms 10s 5m 2h 7d",
 	.quiet_pipe = true,
 };
 

@@ -38,13 +38,8 @@ int mq_engine_spool_group_delete(struct mq_store *s, const char *group, const ch
 	return mq_group_remove(mq_engine_spool_of(s), group, topic, force, dry_run, err);
 }
 
-struct group_handle {
-	struct mq_topic t;
-	struct mq_group_topic g;
-};
-
-static int group_open(struct mq_store *s, const char *group, const char *topic, uint32_t p, struct group_handle *ret,
-                      struct mq_err *err)
+int mq_engine_spool_group_open(struct mq_store *s, const char *group, const char *topic, uint32_t p, struct group_handle *ret,
+                               struct mq_err *err)
 {
 	int rc = mq_topic_open(&ret->t, mq_engine_spool_of(s), topic, err);
 
@@ -59,7 +54,7 @@ static int group_open(struct mq_store *s, const char *group, const char *topic, 
 	return rc;
 }
 
-static void group_close(struct group_handle *h)
+void mq_engine_spool_group_close(struct group_handle *h)
 {
 	mq_group_topic_release(&h->g);
 	mq_topic_release(&h->t);
@@ -71,7 +66,7 @@ int mq_engine_spool_group_place(struct mq_store *s, const char *group, const cha
 	struct group_handle h;
 	struct mq_commit c;
 	uint64_t seq;
-	int which, rc = group_open(s, group, topic, p, &h, err);
+	int which, rc = mq_engine_spool_group_open(s, group, topic, p, &h, err);
 
 	memset(ret, 0, sizeof *ret);
 	if (rc < 0)
@@ -81,7 +76,7 @@ int mq_engine_spool_group_place(struct mq_store *s, const char *group, const cha
 		*ret = (struct mq_place){c.offset, true, c.generation, c.seeks, c.lost, 0};
 		rc = mq_acks_count(&h.g, p, &c, &ret->acked_above, err);
 	}
-	group_close(&h);
+	mq_engine_spool_group_close(&h);
 	return rc;
 }
 
@@ -92,17 +87,19 @@ int mq_engine_spool_group_owner(struct mq_store *s, const char *group, const cha
 	struct group_handle h;
 	long long pid = -1;
 	bool handler = false;
-	int rc = group_open(s, group, topic, p, &h, err);
+	int rc = mq_engine_spool_group_open(s, group, topic, p, &h, err);
 
 	if (rc < 0)
 		return rc;
 	rc = mq_group_owner(&h.g, p, line, &handler, err);
-	group_close(&h);
+	mq_engine_spool_group_close(&h);
 	if (rc < 0)
 		return rc;
 	ret_member[0] = 0;
 	if (rc == 1)
 		(void)sscanf(line, "%lld %63s", &pid, ret_member);
+	if (strcmp(ret_member, "-") == 0 || !mq_name_ok(ret_member, strlen(ret_member)))
+		ret_member[0] = 0; /* of one without a name, or not written by a member at all */
 	*ret_pid = pid;
 	*ret_handler_left = handler && rc == 0;
 	return rc;
@@ -252,74 +249,6 @@ int mq_engine_spool_owner_token(struct mq_owner *op, char ret_token[40], struct 
 	(void)err;
 	mq_ownership_token(&o->g, &o->commit, ret_token);
 	return 0;
-}
-
-/* Nobody owns it, perhaps: then the place itself is moved, here and now. */
-static int ack_as_owner(struct mq_spool *s, const char *group, struct mq_topic *t, uint32_t p, struct mq_err *err)
-{
-	struct mq_membership nobody = {.spool = s, .file = -1, .dir = -1};
-	struct mq_ownership o;
-	int rc;
-
-	snprintf(nobody.group, sizeof nobody.group, "%s", group);
-	rc = mq_ownership_take(&o, &nobody, t, p, 0, err);
-	if (rc <= 0)
-		return rc; /* owned: the owner was rung */
-	rc = mq_acks_merge(&o, err);
-	if (rc == 0)
-		rc = mq_ownership_sync(&o, err);
-	mq_ownership_release(&o);
-	return rc;
-}
-
-/* Where there are too many, entries below the place may go first. */
-static int add_acks(struct group_handle *h, const char *group, uint32_t p, struct mq_commit *c, const uint64_t *offsets, size_t n,
-                    struct mq_err *err)
-{
-	struct mq_err unheard;
-	uint64_t seq;
-	int which, rc = mq_acks_add(&h->g, p, c, offsets, n, err);
-
-	if (rc != MQ_EAGAIN || ack_as_owner(h->t.spool, group, &h->t, p, &unheard) < 0 ||
-	    mq_group_topic_read(&h->g, p, c, &which, &seq, &unheard) < 0 || which < 0)
-		return rc;
-	*err = (struct mq_err)MQ_ERR_INIT;
-	return mq_acks_add(&h->g, p, c, offsets, n, err);
-}
-
-int mq_engine_spool_group_ack(struct mq_store *s, const char *group, const char *topic, uint32_t p, const char *token,
-                              const uint64_t *offsets, size_t n, struct mq_err *err)
-{
-	struct group_handle h;
-	struct mq_commit c;
-	struct mq_bounds b;
-	char expected[40];
-	uint64_t seq;
-	int which, rc = group_open(s, group, topic, p, &h, err);
-
-	if (rc < 0)
-		return rc;
-	rc = mq_group_topic_read(&h.g, p, &c, &which, &seq, err);
-	if (rc == 0 && which < 0)
-		rc = mq_err_set(err, MQ_EDENIED, "group %s has no place in %s:%u; nothing was handed out", group, topic, p);
-	if (rc == 0) {
-		mq_ownership_token(&h.g, &c, expected);
-		if (strcmp(token, expected) != 0)
-			rc = mq_err_set(err, MQ_EDENIED, "a position of another group, topic, owner or seek (%s, now %s): not taken", token,
-			                expected);
-	}
-	if (rc == 0)
-		rc = mq_engine_spool_bounds(s, topic, p, &b, err);
-	for (size_t i = 0; rc == 0 && i < n; i++)
-		if (offsets[i] >= b.visible)
-			rc = mq_err_set(err, MQ_EINPUT, "%s:%u:%llu is not there yet (the end is %llu)", topic, p,
-			                (unsigned long long)offsets[i], (unsigned long long)b.visible);
-	if (rc == 0)
-		rc = add_acks(&h, group, p, &c, offsets, n, err);
-	if (rc == 0)
-		rc = ack_as_owner(mq_engine_spool_of(s), group, &h.t, p, err);
-	group_close(&h);
-	return rc < 0 ? rc : 0;
 }
 
 /* Whoever owns it, which then ends, and whatever it said. */

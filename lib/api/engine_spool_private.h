@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the files of the spool's engine share: engine_spool.c (store, topics, the table), engine_spool_write.c,
- * engine_spool_read.c, engine_spool_group.c.  Each function is the table's of its name; engine.h says what it does.
+ * engine_spool_read.c, engine_spool_group.c, engine_spool_ack.c.  Each function is the table's of its name; engine.h says what it does.
  */
 #ifndef MQ_API_ENGINE_SPOOL_PRIVATE_H
 #define MQ_API_ENGINE_SPOOL_PRIVATE_H
@@ -9,7 +9,7 @@
 #include <errno.h>
 
 #include "api/engine_spool.h"
-#include "spool/topic.h"
+#include "spool/group.h"
 
 struct store {
 	struct mq_store base;
@@ -54,6 +54,16 @@ int mq_engine_spool_source_arm(struct mq_source *sp, struct mq_wait *w, struct m
 void mq_engine_spool_source_disarm(struct mq_source *sp);
 
 /* ---- groups ---- */
+struct group_handle {
+	struct mq_topic t;
+	struct mq_group_topic g;
+};
+
+/* A group's place in a topic, where there is one: MQ_ENOTOPIC. */
+int mq_engine_spool_group_open(struct mq_store *s, const char *group, const char *topic, uint32_t p, struct group_handle *ret,
+                               struct mq_err *err);
+void mq_engine_spool_group_close(struct group_handle *h);
+
 int mq_engine_spool_group_list(struct mq_store *s, int (*fn)(void *arg, const char *group), void *arg, struct mq_err *err);
 int mq_engine_spool_group_topics(struct mq_store *s, const char *group, int (*fn)(void *arg, const char *topic), void *arg,
                                  struct mq_err *err);

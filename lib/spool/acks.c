@@ -5,7 +5,6 @@
 
 #include "spool/acks_file.h"
 #include "spool/owner.h"
-#include "sys/hold.h"
 #include "sys/sys.h"
 
 /* Below this it is not worth while to make the file anew, or to remove it. */
@@ -13,23 +12,12 @@ enum { ACKS_KEEP = 4096 };
 
 static int lock_acks(struct mq_group_topic *g, uint32_t p, struct mq_err *err)
 {
-	int rc;
-
-	mq_hold_signals();
-	do
-		rc = mq_sys->lock(g->locks, MQ_LOCK_WRITE, MQ_GROUP_ACKED_BYTE + p, 1, true);
-	while (rc == -EINTR);
-	if (rc < 0) {
-		mq_unhold_signals();
-		mq_err_sys(err, rc, "%s: cannot lock the acknowledgements", g->label);
-	}
-	return rc;
+	return mq_group_lock(g, MQ_LOCK_WRITE, MQ_GROUP_ACKED_BYTE + p, "acknowledgements", err);
 }
 
 static void unlock_acks(struct mq_group_topic *g, uint32_t p)
 {
-	(void)mq_sys->lock(g->locks, MQ_LOCK_NONE, MQ_GROUP_ACKED_BYTE + p, 1, false);
-	mq_unhold_signals();
+	mq_group_unlock(g, MQ_GROUP_ACKED_BYTE + p);
 }
 
 /* Most entries lie below the place, or count for nothing: they go.  The place must be durable before that. */

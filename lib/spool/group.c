@@ -200,6 +200,22 @@ static int take_away(struct removal *r, const char *topic, int dir)
 	return rc < 0 ? rc : mq_dir_remove(r->topics, gone, 0, r->err);
 }
 
+/* All owner bytes at once: nobody takes a partition while its files go.  Nor while a killed owner's handler is at work. */
+static int lock_out(const struct removal *r, const char *topic, int locks)
+{
+	const uint64_t handlers = MQ_GROUP_ACKED_BYTE - MQ_GROUP_HANDLER_BYTE;
+	int rc = mq_sys->lock(locks, MQ_LOCK_WRITE, 0, MQ_GROUP_HANDLER_BYTE, false);
+
+	if (rc == 0)
+		rc = mq_sys->lock_test(locks, MQ_LOCK_WRITE, MQ_GROUP_HANDLER_BYTE, handlers);
+	if (rc == 1)
+		return mq_err_set(r->err, MQ_EAGAIN, "group %s, %s: a killed member's handler lives on; stop it, or use --force", r->group,
+		                  topic);
+	if (rc == -EAGAIN || rc == -EACCES)
+		return mq_err_set(r->err, MQ_EAGAIN, "group %s, %s: members are at work; stop them, or use --force", r->group, topic);
+	return rc < 0 ? mq_err_sys(r->err, rc, "group %s, %s: cannot lock it", r->group, topic) : 0;
+}
+
 static int remove_topic(void *arg, const char *topic)
 {
 	struct removal *r = arg;
@@ -212,16 +228,25 @@ static int remove_topic(void *arg, const char *topic)
 	locks = mq_sys->openat(dir, "locks", O_RDWR, 0);
 	if (locks < 0 && locks != -ENOENT)
 		rc = mq_err_sys(r->err, locks, "group %s, %s: cannot open locks", r->group, topic);
-	/* All owner bytes at once: nobody takes a partition while its files go. */
-	if (locks >= 0 && !r->force &&
-	    mq_sys->lock(locks, MQ_LOCK_WRITE, 0, MQ_GROUP_HANDLER_BYTE, false) < 0)
-		rc = mq_err_set(r->err, MQ_EAGAIN, "group %s, %s: members are at work; stop them, or use --force", r->group, topic);
+	if (locks >= 0 && !r->force)
+		rc = lock_out(r, topic, locks);
 	if (rc == 0 && !r->dry_run)
 		rc = take_away(r, topic, dir);
 	if (locks >= 0)
 		(void)mq_sys->close(locks);
 	(void)mq_sys->close(dir);
 	return rc;
+}
+
+/* All are looked at before the first one goes. */
+static int remove_topics(struct removal *r)
+{
+	struct removal look = *r;
+	int rc;
+
+	look.dry_run = true;
+	rc = mq_dir_each_name(r->topics, remove_topic, &look, r->err);
+	return rc < 0 || r->dry_run ? rc : mq_dir_each_name(r->topics, remove_topic, r, r->err);
 }
 
 int mq_group_remove(struct mq_spool *s, const char *group, const char *topic, bool force, bool dry_run, struct mq_err *err)
@@ -240,7 +265,7 @@ int mq_group_remove(struct mq_spool *s, const char *group, const char *topic, bo
 	if (topic) {
 		rc = remove_topic(&r, topic);
 	} else {
-		rc = r.topics < 0 ? 0 : mq_dir_each_name(r.topics, remove_topic, &r, err); /* none: it only ever joined */
+		rc = r.topics < 0 ? 0 : remove_topics(&r); /* none: it only ever joined */
 		if (rc == 0 && !dry_run)
 			rc = mq_dir_remove(s->groups, group, 2, err);
 		if (rc == 0 && !dry_run)

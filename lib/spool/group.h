@@ -19,6 +19,7 @@
 
 #include "base/name.h"
 #include "spool/topic.h"
+#include "sys/sys.h"
 
 #define MQ_GROUP_HANDLER_BYTE (UINT64_C(1) << 32)
 #define MQ_GROUP_ACKED_BYTE (UINT64_C(1) << 33)
@@ -58,6 +59,10 @@ int mq_group_remove(struct mq_spool *s, const char *group, const char *topic, bo
  * not the full topic that MQ_EAGAIN tells of) where they cannot be read now or by this user. */
 int mq_group_witness(struct mq_topic *t, uint32_t p, const struct mq_segment_id *segment, uint64_t *pos, uint64_t *offset,
                      uint64_t *committed);
+
+/* group_lock.c: a short lock; signals are held off until it is given back.  -EINTR: a signal came while somebody else had it. */
+int mq_group_lock(struct mq_group_topic *g, enum mq_lock_kind kind, uint64_t byte, const char *what, struct mq_err *err);
+void mq_group_unlock(struct mq_group_topic *g, uint64_t byte);
 
 /* Wake the owners, who look for acknowledgements, for a place set by hand, and for whether the group is still there.  dir: its
  * topic's. */

@@ -6,28 +6,16 @@
 #include <string.h>
 
 #include "spool/dirs.h"
-#include "sys/hold.h"
 #include "sys/sys.h"
 
 int mq_offsets_lock(struct mq_group_topic *g, bool alone, struct mq_err *err)
 {
-	int rc;
-
-	mq_hold_signals();
-	do
-		rc = mq_sys->lock(g->locks, alone ? MQ_LOCK_WRITE : MQ_LOCK_READ, MQ_GROUP_OFFSETS_BYTE, 1, true);
-	while (rc == -EINTR);
-	if (rc < 0) {
-		mq_unhold_signals();
-		mq_err_sys(err, rc, "%s: cannot lock offsets", g->label);
-	}
-	return rc;
+	return mq_group_lock(g, alone ? MQ_LOCK_WRITE : MQ_LOCK_READ, MQ_GROUP_OFFSETS_BYTE, "offsets", err);
 }
 
 void mq_offsets_unlock(struct mq_group_topic *g)
 {
-	(void)mq_sys->lock(g->locks, MQ_LOCK_NONE, MQ_GROUP_OFFSETS_BYTE, 1, false);
-	mq_unhold_signals();
+	mq_group_unlock(g, MQ_GROUP_OFFSETS_BYTE);
 }
 
 int mq_offsets_follow(struct mq_group_topic *g, struct mq_err *err)

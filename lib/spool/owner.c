@@ -80,10 +80,12 @@ static bool was_deleted(const struct mq_membership *m, const struct mq_topic *t,
 /* 1: the byte is ours.  0: somebody has it, or a handler of a killed owner.  -ESTALE: the group was deleted meanwhile. */
 static int take_lock(struct mq_ownership *o, const struct mq_membership *m, struct mq_topic *t, int attempt, struct mq_err *err)
 {
-	int rc = mq_group_topic_open(&o->g, t, m->group, true, err);
+	int rc = mq_group_topic_open(&o->g, t, m->group, !m->makes_none, err);
 
 	if (rc < 0)
 		return (rc == -ENOENT || rc == MQ_ECONFIG) && was_deleted(m, t, attempt) ? -ESTALE : rc;
+	if (o->g.locks < 0)
+		return was_deleted(m, t, attempt) ? -ESTALE : mq_err_set(err, MQ_EDENIED, "%s: locks cannot be opened", o->g.label);
 	rc = take_byte(o->g.locks, o->partition);
 	/* Only the owner starts handlers: once the byte is ours, those of a killed one only become fewer. */
 	if (rc == 0)
@@ -178,21 +180,31 @@ void mq_ownership_token(const struct mq_group_topic *g, const struct mq_commit *
 }
 
 /* ---- membership ---- */
-int mq_membership_join(struct mq_membership *m, struct mq_spool *s, const char *group, struct mq_err *err)
+/* Locked before it has its name: nobody ever sees a member that is not alive yet. */
+static int make_member(struct mq_membership *m, unsigned mode, struct mq_err *err)
 {
 	char tmp[40];
-	int g, rc;
+	int rc = mq_random_name("", m->name, err);
 
-	memset(m, 0, sizeof *m);
-	m->spool = s;
-	m->file = m->dir = -1;
-	snprintf(m->group, sizeof m->group, "%s", group);
-	if (s->groups < 0)
-		return mq_groups_closed(s, err);
-	rc = mq_name_check(group, "group", err);
 	if (rc < 0)
 		return rc;
-	g = mq_dir_make(s->groups, group, s->dir_mode, err);
+	snprintf(tmp, sizeof tmp, ".%s", m->name);
+	m->file = mq_sys->openat(m->dir, tmp, O_RDWR | O_CREAT | O_EXCL, mode);
+	if (m->file == -ENOSPC || m->file == -EDQUOT) {
+		m->name[0] = 0;
+		return 0;
+	}
+	rc = m->file < 0 ? m->file : take_byte(m->file, 0);
+	if (rc == 0)
+		rc = mq_sys->renameat(m->dir, tmp, m->dir, m->name, false);
+	return rc < 0 ? mq_err_sys(err, rc, "group %s: cannot join", m->group) : 0;
+}
+
+static int join(struct mq_membership *m, struct mq_err *err)
+{
+	struct mq_spool *s = m->spool;
+	int rc, g = mq_dir_make(s->groups, m->group, s->dir_mode, err);
+
 	if (g < 0) {
 		mq_err_prefix(err, "groups");
 		return g;
@@ -200,23 +212,32 @@ int mq_membership_join(struct mq_membership *m, struct mq_spool *s, const char *
 	m->dir = mq_dir_make(g, "members", s->dir_mode, err);
 	(void)mq_sys->close(g);
 	if (m->dir < 0) {
-		mq_err_prefix(err, "groups/%s", group);
+		mq_err_prefix(err, "groups/%s", m->group);
 		return m->dir;
 	}
-	rc = mq_random_name("", m->name, err);
-	if (rc == 0) {
-		snprintf(tmp, sizeof tmp, ".%s", m->name);
-		m->file = mq_sys->openat(m->dir, tmp, O_RDWR | O_CREAT | O_EXCL, s->file_mode);
-		rc = m->file < 0 ? m->file : take_byte(m->file, 0);
-		/* Locked before it has its name: nobody ever sees a member that is not alive yet. */
-		if (rc == 0)
-			rc = mq_sys->renameat(m->dir, tmp, m->dir, m->name, false);
-		if (rc < 0)
-			mq_err_sys(err, rc, "group %s: cannot join", group);
-	}
+	rc = make_member(m, s->file_mode, err);
 	if (rc < 0)
 		mq_membership_leave(m);
-	return rc < 0 ? rc : 0;
+	return rc;
+}
+
+int mq_membership_join(struct mq_membership *m, struct mq_spool *s, const char *group, struct mq_err *err)
+{
+	enum { ATTEMPTS = 100 };
+	int rc = s->groups < 0 ? mq_groups_closed(s, err) : mq_name_check(group, "group", err);
+
+	memset(m, 0, sizeof *m);
+	m->spool = s;
+	m->file = m->dir = -1;
+	snprintf(m->group, sizeof m->group, "%s", group);
+	if (rc < 0)
+		return rc;
+	rc = join(m, err);
+	for (int i = 1; i < ATTEMPTS && rc == -ENOENT; i++) /* deleted between two calls */
+		rc = join(m, err);
+	if (rc == 0 && err)
+		*err = (struct mq_err)MQ_ERR_INIT;
+	return rc;
 }
 
 void mq_membership_leave(struct mq_membership *m)

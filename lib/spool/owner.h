@@ -12,10 +12,12 @@ struct mq_membership {
 	struct mq_spool *spool; /* borrowed */
 	int file;               /* locked as long as it lives; the first file a member opens */
 	int dir;                /* of members */
-	char name[32];
+	char name[32];          /* empty: nobody is told of it */
 	char group[201];
+	bool makes_none;        /* it acts for a group that is there, and makes nothing of it */
 };
 
+/* On a full disk without a name: it works, and nobody hears of its end. */
 int mq_membership_join(struct mq_membership *ret, struct mq_spool *s, const char *group, struct mq_err *err);
 void mq_membership_leave(struct mq_membership *m);
 

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The spool as an engine: acknowledgements from outside. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/engine_spool_private.h"
+#include "spool/owner.h"
+#include "sys/sys.h"
+
+/* Nobody owns it, perhaps: then the place itself is moved, here and now. */
+static int ack_as_owner(struct mq_spool *s, const char *group, struct mq_topic *t, uint32_t p, struct mq_err *err)
+{
+	struct mq_membership nobody = {.spool = s, .file = -1, .dir = -1, .makes_none = true};
+	struct mq_ownership o;
+	int rc;
+
+	snprintf(nobody.group, sizeof nobody.group, "%s", group);
+	rc = mq_ownership_take(&o, &nobody, t, p, 0, err);
+	if (rc <= 0)
+		return rc; /* owned: the owner was rung */
+	rc = mq_acks_merge(&o, err);
+	if (rc == 0)
+		rc = mq_ownership_sync(&o, err);
+	mq_ownership_release(&o);
+	return rc;
+}
+
+/* Where there are too many, entries below the place may go first. */
+static int add_acks(struct group_handle *h, const char *group, uint32_t p, struct mq_commit *c, const uint64_t *offsets, size_t n,
+                    struct mq_err *err)
+{
+	struct mq_err unheard;
+	uint64_t seq;
+	int which, rc = mq_acks_add(&h->g, p, c, offsets, n, err);
+
+	if (rc != MQ_EAGAIN || ack_as_owner(h->t.spool, group, &h->t, p, &unheard) < 0 ||
+	    mq_group_topic_read(&h->g, p, c, &which, &seq, &unheard) < 0 || which < 0)
+		return rc;
+	*err = (struct mq_err)MQ_ERR_INIT;
+	return mq_acks_add(&h->g, p, c, offsets, n, err);
+}
+
+/* A record that is not there is told, and takes none of the others with it. */
+static int add_what_is_there(struct group_handle *h, const char *group, uint32_t p, struct mq_commit *c, uint64_t visible,
+                             const uint64_t *offsets, size_t n, struct mq_err *err)
+{
+	uint64_t *there = malloc((n + 1) * sizeof *there), bad = 0;
+	size_t n_there = 0;
+	int rc = 0;
+
+	if (!there)
+		return mq_engine_no_memory(err);
+	for (size_t i = 0; i < n; i++) {
+		if (offsets[i] < visible)
+			there[n_there++] = offsets[i];
+		else if (i == n_there)
+			bad = offsets[i]; /* the first */
+	}
+	if (n_there > 0)
+		rc = add_acks(h, group, p, c, there, n_there, err);
+	if (rc == 0 && n_there > 0)
+		rc = ack_as_owner(h->t.spool, group, &h->t, p, err);
+	free(there);
+	if (rc < 0 || n_there == n)
+		return rc;
+	return mq_err_set(err, MQ_EINPUT, "%s:%u:%llu is not there yet (the end is %llu)", h->t.name, p, (unsigned long long)bad,
+	                  (unsigned long long)visible);
+}
+
+int mq_engine_spool_group_ack(struct mq_store *s, const char *group, const char *topic, uint32_t p, const char *token,
+                              const uint64_t *offsets, size_t n, struct mq_err *err)
+{
+	struct group_handle h;
+	struct mq_commit c;
+	struct mq_bounds b;
+	char expected[40];
+	uint64_t seq;
+	int which, rc = mq_engine_spool_group_open(s, group, topic, p, &h, err);
+
+	if (rc < 0)
+		return rc;
+	rc = mq_group_topic_read(&h.g, p, &c, &which, &seq, err);
+	if (rc == 0 && which < 0)
+		rc = mq_err_set(err, MQ_EDENIED, "group %s has no place in %s:%u; nothing was handed out", group, topic, p);
+	if (rc == 0) {
+		mq_ownership_token(&h.g, &c, expected);
+		if (strcmp(token, expected) != 0)
+			rc = mq_err_set(err, MQ_EDENIED, "a position of another group, topic, owner or seek (%s, now %s): not taken", token,
+			                expected);
+	}
+	if (rc == 0)
+		rc = mq_engine_spool_bounds(s, topic, p, &b, err);
+	if (rc == 0)
+		rc = add_what_is_there(&h, group, p, &c, b.visible, offsets, n, err);
+	mq_engine_spool_group_close(&h);
+	return rc < 0 ? rc : 0;
+}

@@ -1,0 +1,180 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Members and mq-group in each other's way, and in that of others: stopped between two calls, held up by a lock, out of space.
+load consume_faults
+
+# A tool that reads `input` and stops itself where the rule says so, as tests/traced.c has it: its pid is in $held.
+hold() { # RULE TOOL [ARGUMENT ...]
+	touch input
+	MQ_TEST_FAULT=$1 "$MQ_BUILD/tests/traced/$2" "${@:3}" < input > held-out 2> held-said &
+	held=$!
+	trap 'kill -KILL $held 2> /dev/null || true' EXIT
+	until_true grep -qs '^State:.T' "/proc/$held/status"
+}
+
+let_go() { # STATUS
+	local got=0
+	kill -CONT "$held"
+	wait "$held" || got=$?
+	is "$got" "$1"
+}
+
+positions() { # of T, all
+	mq-consume --manual -g g --timeout 0s T 2> /dev/null || true
+}
+
+commit_to_none() {
+	seq 0 4 | mq-publish T
+	positions > all
+	sed -n 2p all > input
+	hold openat:2:path=/locks:stop-before mq-group commit -g g
+	mq-group delete -g g
+	let_go 66
+	is "$(mq-group list)" ''
+}
+@test "an acknowledgement does not make a group anew that was deleted meanwhile" { each commit_to_none; }
+
+join_again() {
+	seq 0 4 | mq-publish T
+	for rule in mkdirat:2:stop-before mkdirat:2:stop-after openat:1:path=/members/:stop-before; do
+		hold $rule mq-consume -g g T
+		mq-group delete -g g
+		let_go 0
+		is "$(cat held-out)" "$(seq 0 4)"
+		mq-group delete -g g
+	done
+}
+@test "who joins a group while it is deleted joins the next one" { each join_again; }
+
+no_space() {
+	seq 0 4 | mq-publish T
+	is "$(mq-consume -g g -n 1 T)" 0
+	n=1
+	for error in ENOSPC EDQUOT; do
+		is "$(MQ_TEST_FAULT=openat:1:path=/members/:$error "$MQ_BUILD/tests/traced/mq-consume" -g g -n 1 T)" $n
+		n=$((n + 1))
+		is "$(at g T)" $n
+	done
+	is "$(ls -A the-spool/groups/g/members)" ''
+	# It holds what it holds, and whoever waits for it looks by the clock.
+	MQ_TEST_FAULT=openat:1:path=/members/:ENOSPC "$MQ_BUILD/tests/traced/mq-consume" -f -g g T > out &
+	first=$!
+	trap 'kill $first 2> /dev/null || true' EXIT
+	until_true lines out 2
+	is "$(mq-consume -g g T)" ''
+	mq-consume -f -g g T > second &
+	second=$!
+	trap 'kill $first $second 2> /dev/null || true' EXIT
+	until_true sh -c '[ "$(ls the-spool/groups/g/members | wc -l)" = 1 ]'
+	kill $first
+	wait $first || true
+	echo 5 | mq-publish T
+	until_true lines second 1
+}
+@test "a full disk keeps no member from reading" { each no_space; }
+
+# Byte BYTE of the group's locks is in somebody else's hands, who does not go on.
+lock_away() { # BYTE
+	python3 - "the-spool/groups/g/topics/T/locks" "$1" > locked <<-'END' &
+		import fcntl, os, struct, sys, time
+		fd = os.open(sys.argv[1], os.O_RDWR)
+		fcntl.fcntl(fd, 37, struct.pack('hhqqi4x', fcntl.F_WRLCK, 0, int(sys.argv[2]), 1, 0))  # F_OFD_SETLK
+		print('locked', flush=True)
+		time.sleep(60)
+	END
+	locker=$!
+	trap 'kill -KILL $locker $waiter 2> /dev/null || true' EXIT
+	until_true test -s locked
+}
+
+somebody_waits() { grep -q -- "-> OFDLCK.*:$(stat -c %i the-spool/groups/g/topics/T/locks) " /proc/locks; }
+
+obeys() { # the one that waits: a stop
+	local got=0
+	kill -TERM "$waiter"
+	until_true sh -c "! kill -0 $waiter 2> /dev/null"
+	wait "$waiter" || got=$?
+	is "$got" 143
+}
+
+stop_at_locks() {
+	seq 0 4 | mq-publish T
+	positions > all
+	mq-group seek -g g -o 0 T > /dev/null
+	positions > all
+	waiter=
+	lock_away $((1 << 34)) # of offsets, which is being replaced
+	mq-consume -g g T > out 2> said &
+	waiter=$!
+	until_true somebody_waits
+	obeys
+	kill $locker
+	wait $locker || true
+	rm locked
+	lock_away $((1 << 33)) # of acknowledgements
+	mq-consume -g g T > out 2> said &
+	waiter=$!
+	until_true somebody_waits
+	obeys
+	sed -n 2p all > input
+	mq-group commit -g g < input > out 2> said &
+	waiter=$!
+	until_true somebody_waits
+	obeys
+	# And in its time it gives up by itself.
+	fails 75 timeout 20 mq-group commit -g g --timeout 10ms < input
+	has "$said" 'within 1 s'
+}
+@test "who waits for a group's short locks obeys a stop signal, and its patience" { each stop_at_locks; }
+
+handler_left() {
+	seq 0 4 | mq-publish T
+	mq-consume -g g T -- sh -c 'touch begun; sleep 3; true' &
+	waiter=$!
+	until_true test -e begun
+	kill -KILL $waiter
+	wait $waiter || true
+	until_true sh -c 'mq-group show -g g T | grep -q "lives on"'
+	fails 75 mq-group delete -g g
+	has "$said" 'handler'
+	fails 75 mq-group delete -g g T
+	mq-group delete -g g --force
+}
+@test "a group is not deleted while a killed member's handler lives" { each handler_left; }
+
+all_or_none() {
+	for t in 0 1 2 3 4 5 6 7 8 9; do mq-publish -m x T$t; done
+	mq-consume -g g T0 T1 T2 T3 T4 T5 T6 T7 T8 T9 > /dev/null
+	mq-consume -f -g g T4 > out &
+	waiter=$!
+	trap 'kill $waiter 2> /dev/null || true' EXIT
+	until_true sh -c 'mq-group show -g g --json T4 | grep -q "\"owned\":true"'
+	before=$(mq-group show -g g | cut -c 1-60)
+	fails 75 mq-group delete -g g
+	is "$(mq-group show -g g | cut -c 1-60)" "$before"
+}
+@test "of a group with a member at work nothing is deleted" { each all_or_none; }
+
+owners_line() {
+	seq 3 | mq-publish T
+	mq-consume -f -g g T > out &
+	waiter=$!
+	trap 'kill $waiter 2> /dev/null || true' EXIT
+	until_true lines out 3
+	printf '77 e\033[31mvil\n' | dd of=the-spool/groups/g/topics/T/owners conv=notrunc status=none
+	mq-group show -g g > shown
+	grep -q '? pid 77' shown
+	run ! grep -q $'\e' shown
+	has "$(mq-group show -g g --json)" '"pid":77'
+}
+@test "what stands in owners is shown only if it is a name" { each owners_line; }
+
+bad_among_good() {
+	seq 0 4 | mq-publish T
+	positions > all
+	{ sed -n 1p all; sed -n '1s/T:0:0/T:0:99/p' all; sed -n 2p all; } > three
+	fails 65 mq-group commit -g g < three
+	has "$said" 'T:0:99 is not there yet'
+	is "$(at g T)" 2
+}
+@test "a position that is not there takes no other with it" { each bad_among_good; }
