@@ -9,6 +9,7 @@
 #include "base/crc32c.h"
 #include "base/name.h"
 #include "log/slots.h"
+#include "spool/acks_file.h"
 #include "spool/dirs.h"
 #include "sys/sys.h"
 
@@ -284,26 +285,43 @@ struct search {
 	uint64_t *pos, *offset, *committed;
 };
 
+/* The place, and what was acknowledged above it from outside: that, too, was promised to last.  1: there is a place. */
+static int read_committed(struct mq_group_topic *g, uint32_t p, struct mq_commit *ret, uint64_t *committed)
+{
+	struct mq_acks acks;
+	uint64_t seq;
+	int which, rc = mq_group_topic_read(g, p, ret, &which, &seq, NULL);
+
+	if (rc < 0 || which < 0)
+		return rc;
+	rc = mq_acks_read(g, p, ret, &acks, NULL);
+	if (rc < 0)
+		return rc;
+	if (ret->offset > *committed)
+		*committed = ret->offset;
+	if (acks.n > 0 && acks.offset[acks.n - 1] >= *committed)
+		*committed = acks.offset[acks.n - 1] + 1;
+	mq_acks_release(&acks);
+	return 1;
+}
+
 static int ask_group(void *arg, const char *group)
 {
 	const struct search *q = arg;
 	struct mq_group_topic g;
 	struct mq_commit c;
-	uint64_t seq;
-	int which, rc = mq_group_topic_open(&g, q->t, group, false, NULL);
+	int rc = mq_group_topic_open(&g, q->t, group, false, NULL);
 
 	if (rc == MQ_ENOTOPIC)
 		return 0;
 	if (rc < 0)
 		return rc;
-	rc = mq_group_topic_read(&g, q->p, &c, &which, &seq, NULL);
+	rc = read_committed(&g, q->p, &c, q->committed);
 	mq_group_topic_release(&g);
 	if (rc == MQ_EDAMAGE)
 		return 0; /* it is told to the group itself; it witnesses nothing */
-	if (rc < 0 || which < 0)
+	if (rc <= 0)
 		return rc;
-	if (c.offset > *q->committed)
-		*q->committed = c.offset;
 	if (mq_segment_id_equal(&c.mark_segment, q->segment) && c.mark_pos > *q->pos) {
 		*q->pos = c.mark_pos;
 		*q->offset = c.mark_offset;

@@ -138,3 +138,21 @@ without() { # NUMBER
 	done
 	run -0 mq-check
 }
+
+@test "what was acknowledged from outside above the place is not given anew to other records" {
+	export MQ_SPOOL=$PWD/spool PATH=$MQ_BUILD/bin:$PATH
+	seq 0 4 | mq-publish T
+	cp -a spool/topics/T/0 on-disk
+	seq 5 7 | mq-publish --ack written T
+	mq-consume --manual -g g --timeout 0s T > positions || true
+	sed -n 7p positions | mq-group commit -g g
+	# The power fails: what was written and not synced is gone, the acknowledgement is not.
+	rm -r spool/topics/T/0
+	cp -a on-disk spool/topics/T/0
+	rm spool/topics/T/0/state
+	[ "$(echo new | mq-publish --confirm T)" = T:0:7 ]
+	mq-consume --manual -g g --timeout 0s T > positions || true
+	[ "$(cut -f 2 positions)" = "$(seq 0 4)"$'\n'new ]
+	sed '$d' positions | mq-group commit -g g
+	[ "$(mq-consume -g g T)" = new ]
+}
