@@ -42,7 +42,8 @@ struct mq_feed {
 	uint64_t next;                /* the next offset to look at */
 	uint64_t done;                /* all below is done */
 	uint64_t committed;           /* what the owner was told last */
-	uint64_t lost;                /* offsets lost that the owner was not told of */
+	uint64_t given;               /* up to here the sink has it, or nobody gets it */
+	uint64_t lost, lost_to;       /* offsets lost that the owner was not told of; behind the last of them */
 	bool unsynced;
 	bool armed;
 	bool left;                    /* it was given up on: somebody else reads it */
@@ -167,6 +168,8 @@ void mq_group_stir(struct mq_consume *c);
 int mq_group_look(struct mq_consume *c);
 /* Commit f->done, if it moved. */
 int mq_group_commit_feed(struct mq_consume *c, struct mq_feed *f);
+/* What was passed over up to f->next, and given to nobody, is done when all before it is. */
+int mq_group_pass(struct mq_consume *c, struct mq_feed *f);
 /* At most once: the place of f is f->next, durably, before what lies below is given out. */
 int mq_group_commit_now(struct mq_consume *c, struct mq_feed *f);
 /* Sync commits, if it is time or `now`. */
@@ -197,6 +200,8 @@ int mq_consume_run(struct mq_consume *c);
 /* --- handler.c ------------------------------------------------------------------------------ */
 
 int mq_handlers_start(struct mq_consume *c);
+/* Nothing of f is left to take now: its place moves past what nobody wanted, as far as what lies before is done. */
+int mq_handlers_pass(struct mq_consume *c, struct mq_feed *f);
 /* Take records of f while there is room.  1: some were. */
 int mq_handlers_feed(struct mq_consume *c, struct mq_feed *f);
 /* Begin, feed, reap, kill.  1: something happened. */

@@ -50,6 +50,7 @@ static int lose(struct mq_consume *c, struct mq_feed *f, const struct mq_loss *l
 		              loss->from, loss->to);
 	}
 	f->lost += n;
+	f->lost_to = n ? to : f->lost_to;
 	if (to <= f->next)
 		return 0;
 	int rc = c->req->form == MQ_OUT_POSITIONS ? mq_manual_pass(c, f, f->next, to) : 0;
@@ -71,7 +72,7 @@ int mq_feed_open(struct mq_consume *c, struct mq_feed *f, uint64_t offset)
 	int rc = f->source ? 0 : c->engine->source_open(c->store, f->topic, f->partition, &f->source, c->err);
 	if (rc < 0)
 		return rc;
-	f->next = f->done = f->committed = offset;
+	f->next = f->done = f->committed = f->given = offset;
 	drop_view(f);
 	rc = c->engine->source_seek(f->source, offset, &loss, c->err);
 	if (rc == 0 && loss.to > loss.from)

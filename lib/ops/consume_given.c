@@ -40,6 +40,7 @@ int mq_group_given(struct mq_consume *c, struct mq_feed *f)
 {
 	struct mq_given *last = c->given_at < c->given_n ? &c->given[c->given_n - 1] : NULL;
 	c->look_ns = LOOK_MIN_NS;
+	f->given = f->next;
 	if (last && last->feed == f && last->bytes == c->sink.written) {
 		last->next = f->next;
 		return 0;

@@ -70,6 +70,8 @@ static int begin(struct mq_consume *c, struct mq_feed *f, const uint64_t *first)
 		rc = mq_consume_start(c, f, &place.offset, &at);
 	if (rc == 0)
 		rc = mq_feed_open(c, f, at);
+	if (rc == 0)
+		rc = mq_group_pass(c, f);
 	if (rc == 0 && c->req->form == MQ_OUT_POSITIONS)
 		rc = c->engine->owner_token(f->owner, f->token, c->err);
 	return rc;
@@ -205,13 +207,23 @@ int mq_group_commit_feed(struct mq_consume *c, struct mq_feed *f)
 {
 	if (f->done == f->committed || !f->owner)
 		return 0;
-	int rc = c->engine->owner_commit(f->owner, f->done, f->lost, c->err);
+	bool passed = f->done >= f->lost_to; /* what was lost further on is told when the place is behind it */
+	int rc = c->engine->owner_commit(f->owner, f->done, passed ? f->lost : 0, c->err);
 	if (rc < 0)
 		return rc;
 	f->committed = f->done;
-	f->lost = 0;
+	f->lost = passed ? 0 : f->lost;
 	f->unsynced = c->unsynced = true;
 	return 0;
+}
+
+int mq_group_pass(struct mq_consume *c, struct mq_feed *f)
+{
+	if (!f->owner || f->next <= f->given)
+		return 0;
+	if (c->handlers)
+		return mq_handlers_pass(c, f);
+	return c->req->form == MQ_OUT_POSITIONS ? 0 : mq_group_given(c, f); /* by hand each is passed as it is met */
 }
 
 int mq_group_commit_now(struct mq_consume *c, struct mq_feed *f)

@@ -33,6 +33,8 @@ static int pump(struct mq_consume *c, struct mq_feed *f)
 	/* The end was seen at the start; where less is to be had than that, there is nothing to wait for. */
 	if (rc == 0 && !c->req->follow && !mq_feed_ended(f))
 		f->end = f->next;
+	if (rc == 0)
+		rc = mq_group_pass(c, f);
 	if (rc > 0) {
 		c->active_ns = 0;
 		rc = c->handlers ? mq_handlers_feed(c, f) : mq_write_view(c, f);

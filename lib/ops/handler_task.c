@@ -208,6 +208,12 @@ static void append(struct mq_handlers *h, struct mq_feed *f, struct mq_task *t)
 	h->waiting_bytes += t->input.len;
 }
 
+int mq_handlers_pass(struct mq_consume *c, struct mq_feed *f)
+{
+	f->given = f->next;
+	return move_place(c, f);
+}
+
 int mq_handlers_feed(struct mq_consume *c, struct mq_feed *f)
 {
 	struct mq_handlers *h = c->handlers;

@@ -212,3 +212,47 @@ left_cut_off() {
 	is "$(mq-consume T | wc -l)" 6
 }
 @test "a group whose places are cut off is no hindrance to others" { on_the_spool left_cut_off; }
+
+lost() { mq-group show -g "$1" --json T | sed 's/.*"lost":\([^,]*\),.*/\1/'; }
+
+read_as() { # GROUP: to what the group is called after
+	case $1 in
+	file) mq-consume -g file T > out 2> said ;;
+	pipe) { mq-consume -g pipe T 2> said || echo $? > status; } | cat > out; return "$(cat status 2> /dev/null || echo 0)" ;;
+	handler) mq-consume -g handler T -- sh -c 'cat; echo' > out 2> said ;;
+	coproc) mq-consume -g coproc --coproc T -- sh -c 'while read -r x; do echo "$x" >> out; echo ok; done' 2> said ;;
+	before) mq-consume -g before --commit=before T > out 2> said ;;
+	manual) mq-consume -g manual --manual --timeout 10s T 2> said > positions & mq-group commit -g manual < <(tail -f --pid=$! positions); wait $! ;;
+	esac
+}
+
+# Run GROUP, which ends with STATUS and then stands at PLACE and has lost so many.
+run_as() { # GROUP STATUS PLACE LOST
+	local got=0
+	rm -f status
+	: > positions
+	read_as "$1" || got=$?
+	[ $got = "$2" ] || { echo "$1: status $got, not $2: $(cat said)"; return 1; }
+	is "$1 $(at "$1" T) $(lost "$1")" "$1 $3 $4"
+}
+
+passed_at_the_end() {
+	for i in 0 1 2; do mq-publish -m r$i T; done
+	flip "$(segment T)" $(($(stat -c %s "$(segment T)") - 2))
+	for how in file pipe handler coproc before manual; do
+		run_as $how 2 3 1
+		run_as $how 0 3 1
+	done
+	mq-publish -m r3 T
+	for how in file pipe handler coproc before manual; do
+		run_as $how 0 4 1
+	done
+	mq-topic purge --force -o end T
+	for i in 4 5; do mq-publish -m r$i T; done
+	mq-topic purge --force -o end T
+	for how in file pipe handler coproc before manual; do
+		run_as $how 0 6 3
+		run_as $how 0 6 3
+	done
+}
+@test "a group passes what was lost at the end of the log, and counts it once" { on_the_spool passed_at_the_end; }
