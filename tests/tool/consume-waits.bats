@@ -74,10 +74,8 @@ first_record() {
 @test "the first publish wakes who waits for the spool" { each first_record; }
 
 without_inotify() {
-	need_strace
 	no_spool
-	begin strace -f -qq -o /dev/null -e trace=inotify_init,inotify_init1 -e inject=inotify_init,inotify_init1:error=EMFILE \
-		mq-consume -f -n 1 T
+	begin env MQ_TEST_FAULT=watch_open:1:EMFILE:ever "$MQ_BUILD/tests/traced/mq-consume" -f -n 1 T
 	echo first | mq-publish T
 	ended 0
 	is "$(cat out)" first
