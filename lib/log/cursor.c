@@ -143,13 +143,17 @@ int mq_cursor_seek(struct mq_cursor *c, uint64_t offset, struct mq_err *err)
 	return rc;
 }
 
+/* 0: nothing of it is wanted.  Where no record was, who reads from the beginning is told all the same. */
 static int lost(struct mq_cursor *c, uint64_t to, bool damage, struct mq_cursor_loss *ret)
 {
-	ret->from = c->next_offset;
-	ret->to = to > c->next_offset ? to : c->next_offset;
-	ret->damage = damage;
-	ret->where[0] = 0;
-	c->next_offset = ret->to;
+	uint64_t from = c->next_offset;
+
+	if (to < from)
+		to = from;
+	c->next_offset = to;
+	if (to < c->want || (to == c->want && to > c->log_start))
+		return 0;
+	*ret = (struct mq_cursor_loss){.from = from > c->want ? from : c->want, .to = to, .damage = damage};
 	return MQ_EDAMAGE;
 }
 
@@ -167,7 +171,7 @@ static int missing(struct mq_cursor *c, uint64_t to, struct mq_cursor_loss *ret,
 	return c->next_offset < to ? lost(c, to, true, ret) : 0;
 }
 
-/* A place that does not verify below the bound: find the next that does. */
+/* A place that does not verify below the bound: find the next that does.  0: nothing of it is wanted. */
 static int step_around(struct mq_cursor *c, struct mq_cursor_loss *ret_loss, struct mq_err *err)
 {
 	struct mq_batch b;
@@ -181,7 +185,8 @@ static int step_around(struct mq_cursor *c, struct mq_cursor_loss *ret_loss, str
 	c->pos = rc == 1 ? next : end;
 	to = rc == 1 ? b.base_offset : at_head(c) ? c->visible_offset : mq_chain_end_offset(&c->chain, c->at);
 	rc = lost(c, to, true, ret_loss);
-	snprintf(ret_loss->where, sizeof ret_loss->where, "segment %s, byte %llu", c->seg.name, (unsigned long long)from);
+	if (rc < 0)
+		snprintf(ret_loss->where, sizeof ret_loss->where, "segment %s, byte %llu", c->seg.name, (unsigned long long)from);
 	return rc;
 }
 
@@ -257,12 +262,22 @@ int mq_cursor_next(struct mq_cursor *c, struct mq_cursor_view *ret, struct mq_cu
 			continue;
 		}
 		rc = mq_scan_batch(&c->scan, c->pos, bound(c), &b, &body, err);
-		if (rc == 0 || rc == MQ_EDAMAGE)
-			return step_around(c, ret_loss, err);
+		if (rc == 0 || rc == MQ_EDAMAGE) {
+			rc = step_around(c, ret_loss, err);
+			if (rc < 0)
+				return rc;
+			if (err)
+				*err = (struct mq_err)MQ_ERR_INIT;
+			continue;
+		}
 		if (rc < 0)
 			return rc;
-		if (b.base_offset > c->next_offset && c->next_offset >= c->seg.h.base_offset)
-			return lost(c, b.base_offset, true, ret_loss);
+		if (b.base_offset > c->next_offset && c->next_offset >= c->seg.h.base_offset) {
+			rc = lost(c, b.base_offset, true, ret_loss);
+			if (rc < 0)
+				return rc;
+			continue;
+		}
 		if (b.control == MQ_CONTROL_GAP && b.next_offset > c->want) {
 			c->pos += mq_batch_len(&b);
 			return lost(c, b.next_offset, false, ret_loss);
@@ -295,7 +310,7 @@ static int find_time_from(struct mq_cursor *c, int64_t time_us, uint64_t *ret, s
 			struct mq_cursor_loss loss;
 
 			rc = step_around(c, &loss, err);
-			if (rc != MQ_EDAMAGE)
+			if (rc < 0 && rc != MQ_EDAMAGE)
 				return rc;
 			continue;
 		}

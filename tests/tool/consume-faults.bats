@@ -43,3 +43,31 @@ no_records() {
 	done
 }
 @test "damage where no record was is told by its place, not by offsets" { each no_records; }
+
+passed_long_ago() {
+	for i in 0 1 2 3; do mq-publish -m r$i T; done
+	seg=$(segment T)
+	flip "$seg" $(($(grep -abo mqB "$seg" | cut -d : -f 1 | sed -n 2p) + 20)) # of the header: it cannot be hopped over
+	fails 2 mq-consume -g g T
+	for i in 4 5; do
+		fails 0 mq-consume -g g T
+		is "$said" ''
+		mq-publish -m r$i T
+		fails 0 mq-consume -g g T
+		is "$said" r$i
+	done
+	for from in 2.. 2..4 -1 @-1m..@+1m; do
+		[ $from = @-1m..@+1m ] && want=2 || want=0
+		fails $want mq-consume -o $from T
+	done
+	mq-topic purge --force -o 3 T
+	fails 0 mq-consume T
+	is "$said" $'r3\nr4\nr5'
+	# What begins within it is told from there on.
+	mq-publish -m $'six\nseven' -m eight T
+	flip "$seg" $(($(grep -abo mqB "$seg" | cut -d : -f 1 | tail -n 1) + 20))
+	mq-publish -m nine T
+	fails 2 mq-consume -o 7 T
+	has "$said" 'offsets 7 to 8 are damaged'
+}
+@test "damage below what is asked for is told to nobody again" { each passed_long_ago; }
