@@ -317,8 +317,9 @@ static int owner_arm(struct mq_owner *o, struct mq_wait *w, struct mq_err *err)
 	return slot < 0 ? mq_err_sys(err, slot, "cannot watch") : 0;
 }
 
-static int owner_look(struct mq_owner *owner, struct mq_err *err)
+static int owner_look(struct mq_owner *owner, bool whole, struct mq_err *err)
 {
+	(void)whole;
 	struct mem_owner *o = (struct mem_owner *)owner;
 	int rc = mem_begin(o->s, err);
 	if (rc < 0)

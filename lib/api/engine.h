@@ -186,8 +186,9 @@ struct mq_engine {
 	/* Add to w the owner's wake-up on what others do to its place: acknowledgements, a place set by hand, the group's end.
 	 * One owner's is that of all in its topic. */
 	int (*owner_arm)(struct mq_owner *o, struct mq_wait *w, struct mq_err *err);
-	/* After waking: is the place still this owner's to move?  MQ_EAGAIN: it was set by hand; MQ_ENOTOPIC: the group was deleted. */
-	int (*owner_look)(struct mq_owner *o, struct mq_err *err);
+	/* After waking: is the place still this owner's to move?  MQ_EAGAIN: it was set by hand; MQ_ENOTOPIC: the group was deleted,
+	 * which is asked with `whole`, and once for all owners in a topic. */
+	int (*owner_look)(struct mq_owner *o, bool whole, struct mq_err *err);
 	int (*owner_commit)(struct mq_owner *o, uint64_t offset, uint64_t lost_more, struct mq_err *err); /* written, not synced */
 	int (*owner_sync)(struct mq_owner *o, struct mq_err *err);
 	/* A descriptor of its own that holds, with others of its kind, the lock of what is being handled, for one handler to

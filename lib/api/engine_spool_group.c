@@ -211,9 +211,11 @@ int mq_engine_spool_owner_arm(struct mq_owner *op, struct mq_wait *w, struct mq_
 	return rc < 0 ? mq_err_sys(err, rc, "cannot watch the group's place") : 0;
 }
 
-int mq_engine_spool_owner_look(struct mq_owner *op, struct mq_err *err)
+int mq_engine_spool_owner_look(struct mq_owner *op, bool whole, struct mq_err *err)
 {
-	return mq_ownership_holds(&((struct owner *)op)->o, err);
+	struct mq_ownership *o = &((struct owner *)op)->o;
+
+	return whole ? mq_ownership_holds(o, err) : mq_ownership_look(o, err);
 }
 
 int mq_engine_spool_owner_commit(struct mq_owner *op, uint64_t offset, uint64_t lost_more, struct mq_err *err)

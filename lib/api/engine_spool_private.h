@@ -81,7 +81,7 @@ int mq_engine_spool_owner_take(struct mq_member *mp, const char *topic, uint32_t
 int mq_engine_spool_owner_place(struct mq_owner *op, struct mq_place *ret, struct mq_err *err);
 int mq_engine_spool_owner_merge_acks(struct mq_owner *op, struct mq_place *ret, struct mq_err *err);
 int mq_engine_spool_owner_arm(struct mq_owner *op, struct mq_wait *w, struct mq_err *err);
-int mq_engine_spool_owner_look(struct mq_owner *op, struct mq_err *err);
+int mq_engine_spool_owner_look(struct mq_owner *op, bool whole, struct mq_err *err);
 int mq_engine_spool_owner_commit(struct mq_owner *op, uint64_t offset, uint64_t lost_more, struct mq_err *err);
 int mq_engine_spool_owner_sync(struct mq_owner *op, struct mq_err *err);
 int mq_engine_spool_owner_handler_fd(struct mq_owner *op, struct mq_err *err);

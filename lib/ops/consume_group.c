@@ -193,12 +193,16 @@ int mq_group_take(struct mq_consume *c)
 
 int mq_group_look(struct mq_consume *c)
 {
+	const char *topic = "";
 	int rc = 0;
-	for (size_t i = 0; i < c->feeds_n && rc == 0 && c->look_again; i++)
-		if (c->feeds[i].owner)
-			rc = c->engine->owner_look(c->feeds[i].owner, c->err);
+	for (size_t i = 0; i < c->feeds_n && rc >= 0 && c->look_again; i++) {
+		const struct mq_feed *f = &c->feeds[i];
+		if (f->owner)
+			rc = c->engine->owner_look(f->owner, strcmp(topic, f->topic) != 0, c->err);
+		topic = f->owner ? f->topic : topic;
+	}
 	c->look_again = false;
-	return rc;
+	return rc < 0 ? rc : 0;
 }
 
 /* --- committing ----------------------------------------------------------------------------- */

@@ -18,7 +18,7 @@ static int read_mark(struct mq_ownership *o, struct mq_commit *c, struct mq_err 
 	if (o->state.fd < 0)
 		rc = mq_state_file_open(&o->state, o->partition_dir, false, NULL);
 	if (rc == 0)
-		rc = mq_state_tail_read(&o->state, &t, &seq, err);
+		rc = mq_state_tail_read(&o->state, &t, &seq, NULL);
 	if (rc < 0 || seq == 0)
 		return 0; /* no state, no witness: the commit holds without */
 	rc = mq_state_durable(&o->state, MQ_STATE_MARKS, &t.segment, &pos, &offset, NULL, err);

@@ -159,6 +159,8 @@ int mq_ownership_handler_fd(struct mq_ownership *o, struct mq_err *err)
 {
 	int fd = mq_sys->openat(o->g.dir, "locks", O_RDWR, 0), rc;
 
+	if (fd == -ENOENT)
+		return mq_err_set(err, MQ_ENOTOPIC, "%s: the group was deleted", o->g.label);
 	if (fd < 0)
 		return mq_err_sys(err, fd, "%s: cannot open locks", o->g.label);
 	rc = mq_sys->lock(fd, MQ_LOCK_READ, MQ_GROUP_HANDLER_BYTE + o->partition, 1, false);

@@ -34,6 +34,17 @@ commit_to_none() {
 }
 @test "an acknowledgement does not make a group anew that was deleted meanwhile" { each commit_to_none; }
 
+begin_of_none() {
+	seq 0 4 | mq-publish T
+	mq-group seek -g g -o 0 T > /dev/null
+	hold openat:2:path=/locks:stop-before mq-consume -g g T -- touch begun
+	mq-group delete -g g --force
+	let_go 66
+	has "$(cat held-said)" deleted
+	[ ! -e begun ]
+}
+@test "no handler begins for a group that was deleted meanwhile" { each begin_of_none; }
+
 join_again() {
 	seq 0 4 | mq-publish T
 	for rule in mkdirat:2:stop-before mkdirat:2:stop-after openat:1:path=/members/:stop-before; do
