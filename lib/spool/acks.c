@@ -41,30 +41,50 @@ static int tidy(struct mq_ownership *o, const uint64_t *left, size_t n_left, uin
 	return rc;
 }
 
-int mq_acks_merge(struct mq_ownership *o, struct mq_err *err)
+/* Under the lock.  1: the place would move, and what is there must be durable first. */
+static int merge(struct mq_ownership *o, struct mq_err *err)
 {
 	struct mq_acks a;
 	uint64_t place = o->commit.offset;
 	size_t i;
-	int rc = lock_acks(&o->g, o->partition, err);
+	int rc = mq_ownership_look(o, err);
 
-	if (rc < 0)
-		return rc;
-	rc = mq_ownership_look(o, err);
 	if (rc >= 0)
 		rc = mq_acks_read(&o->g, o->partition, &o->commit, &a, err);
 	if (rc < 0)
-		goto out;
+		return rc;
 	for (i = 0; i < a.n && a.offset[i] == place; i++)
 		place++;
-	if (place > o->commit.offset)
+	if (place > o->commit.offset && !o->slots.known)
+		rc = 1;
+	else if (place > o->commit.offset)
 		rc = mq_ownership_commit(o, place, 0, err);
 	if (rc == 0)
 		rc = tidy(o, a.offset + i, a.n - i, a.size, err);
 	mq_acks_release(&a);
-out:
+	return rc;
+}
+
+static int lock_and_merge(struct mq_ownership *o, struct mq_err *err)
+{
+	int rc = lock_acks(&o->g, o->partition, err);
+
+	if (rc < 0)
+		return rc;
+	rc = merge(o, err);
 	unlock_acks(&o->g, o->partition);
 	return rc;
+}
+
+/* The sync that comes before a first commit may wait for a lock: not with this one in hand, nor with signals held off. */
+int mq_acks_merge(struct mq_ownership *o, struct mq_err *err)
+{
+	int rc = lock_and_merge(o, err);
+
+	if (rc != 1)
+		return rc;
+	rc = mq_ownership_sync(o, err);
+	return rc < 0 ? rc : lock_and_merge(o, err);
 }
 
 int mq_acks_count(struct mq_group_topic *g, uint32_t p, const struct mq_commit *now, uint64_t *ret, struct mq_err *err)

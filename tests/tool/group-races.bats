@@ -138,6 +138,31 @@ stop_at_locks() {
 }
 @test "who waits for a group's short locks obeys a stop signal, and its patience" { each stop_at_locks; }
 
+stop_at_both() {
+	seq 0 4 | mq-publish T
+	positions > all
+	mq-consume --manual -f -g g T > out 2> said &
+	waiter=$!
+	trap 'kill -KILL $waiter 2> /dev/null || true' EXIT
+	until_true lines out 5
+	kill -STOP $waiter # it takes in nothing of this
+	sed -n 1,2p all | mq-group commit -g g
+	kill -KILL $waiter
+	wait $waiter || true
+	is "$(at g T)" 0
+	lock_away $((1 << 34))
+	mq-consume -g g T > out 2> said &
+	waiter=$!
+	until_true somebody_waits
+	obeys
+	# Nobody else is kept from acknowledging meanwhile.
+	kill $locker
+	wait $locker || true
+	sed -n 3p all | mq-group commit -g g
+	is "$(at g T)" 3
+}
+@test "who takes acknowledgements in and waits for another lock obeys a stop signal" { each stop_at_both; }
+
 handler_left() {
 	seq 0 4 | mq-publish T
 	mq-consume -g g T -- sh -c 'sleep 60 & echo $! > pid; touch begun; wait' &
