@@ -17,6 +17,12 @@ int mq_log_enter_as_it_is(struct mq_log *log, struct mq_err *err);
 /* sync.c: sync all that is published, under the append lock (a roll's), noting it.  Failure leaves "started". */
 int mq_log_sync_locked(struct mq_log *log, struct mq_err *err);
 
+/* write_only.c: -EBUSY where there is a repair to make first and this user may not read the log; under the append lock. */
+int mq_log_leave_repairs(struct mq_log *log, struct mq_err *err);
+/* The same of syncs of head that others began and did not finish, under log->lead.  0: those who did are at work, or none is left. */
+int mq_log_others_syncs(struct mq_log *log, struct mq_err *err);
+int mq_log_cannot_look(const char *what, struct mq_err *err);
+
 /* recover.c: the tail does not hold, or a roll was under way.  Under the append lock. */
 int mq_log_recover(struct mq_log *log, struct mq_err *err);
 /* Write the verified batches of head in [from, to) again, same bytes, same place, through head.fd.  MQ_EDAMAGE
@@ -55,6 +61,10 @@ void mq_log_show_rest(struct mq_log *log);
  * fit), or MQ_EINPUT (one record that never will).  check_size asks what no waiting and no dropping mends, before a roll. */
 int mq_log_check_size(struct mq_log *log, const struct mq_batch *b, struct mq_err *err);
 int mq_log_make_room(struct mq_log *log, const struct mq_batch *b, struct mq_err *err);
+
+/* measure.c: bytes of the segments that hold anything at or above log_start, the head's up to its tail; and where the oldest
+ * of them ends (UINT64_MAX: it is the head). */
+int mq_log_measure(struct mq_log *log, uint64_t log_start, uint64_t *ret_bytes, uint64_t *ret_oldest_end, struct mq_err *err);
 
 /* bell.c */
 void mq_log_ring(struct mq_log *log);

@@ -13,29 +13,6 @@
 
 enum { PART_BYTES_MIN = 4096 }; /* smaller parts would be headers for the most part */
 
-/* Bytes of the segments that hold anything at or above log_start, the head's up to its tail; and where the oldest of
- * them ends (UINT64_MAX: it is the head). */
-static int measure(struct mq_log *log, uint64_t log_start, uint64_t *ret_bytes, uint64_t *ret_oldest_end, struct mq_err *err)
-{
-	struct mq_chain chain;
-	size_t i;
-	int rc;
-
-	if (log->head.unreadable)
-		return mq_err_set(err, MQ_EDENIED, "max.bytes cannot be kept by a user who may not read the segments");
-	mq_chain_init(&chain);
-	rc = mq_chain_load(&chain, log->dir, &log->head.h, log_start, err);
-	if (rc == 0) {
-		i = mq_chain_find(&chain, log_start);
-		*ret_oldest_end = mq_chain_end_offset(&chain, i);
-		*ret_bytes = log->tail.pos;
-		for (; i + 1 < chain.n; i++)
-			*ret_bytes += mq_chain_end_pos(&chain, i);
-	}
-	mq_chain_release(&chain);
-	return rc;
-}
-
 static int full(const char *what, uint64_t limit, struct mq_err *err)
 {
 	return mq_err_set(err, MQ_EAGAIN, "the topic is full (%s=%llu): purge it, or raise the limit", what,
@@ -114,7 +91,7 @@ static bool alone(const struct mq_log *log, const struct mq_batch *b, uint64_t o
 static int limit_bytes(struct mq_log *log, const struct mq_batch *b, uint64_t start, struct mq_err *err)
 {
 	uint64_t max = log->opt.max_bytes, bytes = 0, end = UINT64_MAX, now = start, around = mq_batch_len(b) - b->stored_len;
-	int rc = max > 0 ? measure(log, start, &bytes, &end, err) : 0;
+	int rc = max > 0 ? mq_log_measure(log, start, &bytes, &end, err) : 0;
 
 	while (rc == 0 && max > 0 && bytes + mq_batch_len(b) > max) {
 		if (alone(log, b, end))
@@ -123,7 +100,7 @@ static int limit_bytes(struct mq_log *log, const struct mq_batch *b, uint64_t st
 			return b->count > 1 && bytes + around < max ? in_parts(log, b->count, max - bytes - around, err)
 			                                            : full("max.bytes", max, err);
 		now = end;
-		rc = measure(log, now, &bytes, &end, err);
+		rc = mq_log_measure(log, now, &bytes, &end, err);
 	}
 	return rc < 0 || now == start ? rc : mq_start_advance_soon(log->dir, log->opt.topic_id, now, err);
 }

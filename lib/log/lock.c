@@ -122,7 +122,7 @@ static int recover(struct mq_log *log, struct mq_err *err)
 {
 	int rc = mq_log_recover(log, err);
 
-	return rc == -EACCES ? mq_err_set(err, -EBUSY, "what it holds must be verified first, and this user may not read all of it") : rc;
+	return rc == -EACCES ? mq_log_cannot_look("what it holds must be verified first", err) : rc;
 }
 
 static int look_around(struct mq_log *log, struct mq_err *err)
@@ -139,7 +139,7 @@ static int look_around(struct mq_log *log, struct mq_err *err)
 		log->tail.flags |= MQ_TAIL_UNSETTLED;
 		rc = recover(log, err);
 	}
-	return rc;
+	return rc < 0 ? rc : mq_log_leave_repairs(log, err);
 }
 
 /* Whoever has it may be stopped, or its disk hang: a signal that asks for an end is not kept waiting for that. */

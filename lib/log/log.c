@@ -149,6 +149,20 @@ int mq_log_settle(struct mq_log *log, struct mq_err *err)
 	return rc;
 }
 
+int mq_log_finish(struct mq_log *log, struct mq_err *err)
+{
+	int rc = mq_log_enter(log, err);
+
+	if (rc == 0) {
+		rc = mq_log_sync_or_close(log, err);
+		mq_log_leave(log);
+		mq_log_ring(log);
+	}
+	if (rc < 0)
+		mq_err_prefix(err, "%s", log->opt.label);
+	return rc < 0 ? rc : 0;
+}
+
 int mq_log_await(struct mq_log *log, struct mq_err *err)
 {
 	int rc = mq_log_enter_as_it_is(log, err);

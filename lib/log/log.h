@@ -126,6 +126,9 @@ int mq_log_await(struct mq_log *log, struct mq_err *err);
 /* Make sure that the tail is trusted, recovering when it is not. */
 int mq_log_settle(struct mq_log *log, struct mq_err *err);
 
+/* The same, and all that killed processes began here is finished, their syncs too. */
+int mq_log_finish(struct mq_log *log, struct mq_err *err);
+
 /* The append lock of the partition in dir, for who changes its files and not its log, with signals held: descriptor, which
  * mq_log_let_go_append takes back.  -ETIMEDOUT: it was not to be had in time; -EINTR: an end was asked meanwhile. */
 int mq_log_hold_append(int dir, const struct mq_patience *patience, struct mq_err *err);

@@ -233,7 +233,7 @@ int mq_log_sync_or_close(struct mq_log *log, struct mq_err *err)
 	struct mq_err why = MQ_ERR_INIT;
 	int rc = mq_log_sync_locked(log, err);
 
-	if (rc < 0 && log->state.fd >= 0 && close_head(log, &why) == 0)
+	if (rc < 0 && rc != -EBUSY && log->state.fd >= 0 && close_head(log, &why) == 0)
 		return 1; /* the waiters of the old one learn their fate from the new one's header */
 	return rc;
 }

@@ -71,7 +71,8 @@ static int settle_unfinished(struct mq_log *log, int mine, const struct mq_mark 
 	return rc;
 }
 
-/* Sync all that is published, holding sync byte m and log->lead.  1: the head is another by now, look again. */
+/* Sync all that is published, holding sync byte m and log->lead.  1: the head is another by now, or who may not read it finds
+ * another at work: look again. */
 static int lead(struct mq_log *log, int m, const struct mq_log_ticket *ticket, struct mq_err *err)
 {
 	struct mq_marks all;
@@ -94,6 +95,8 @@ static int lead(struct mq_log *log, int m, const struct mq_log_ticket *ticket, s
 		return 0; /* the one before us has done it */
 	if (log->head.failed)
 		return mq_err_set(err, MQ_EBROKEN, "segment %s: refused after an earlier failed sync", log->head.name);
+	if (unfinished && log->head.unreadable)
+		return (rc = mq_log_others_syncs(log, err)) < 0 ? rc : 1;
 	mark = durable;
 	mark.started = all.mark[m].finished + 1;
 	mark.finished = all.mark[m].finished;
@@ -165,17 +168,19 @@ static void wake(struct mq_log *log, int m, int rc)
 
 int mq_log_sync_locked(struct mq_log *log, struct mq_err *err)
 {
+	bool alone = log->head.unreadable; /* then nobody else may be at work */
+	uint64_t n = alone ? MQ_STATE_MARKS : 1;
 	int rc = -EAGAIN, m;
 
 	pthread_mutex_lock(&log->lead);
-	for (m = 0; m < MQ_STATE_MARKS && rc < 0; m++)
+	for (m = 0; m < MQ_STATE_MARKS && rc < 0 && !alone; m++)
 		rc = mq_sys->lock(log->lock, MQ_LOCK_WRITE, (uint64_t)(MQ_LOG_SYNC_BYTE + m), 1, false);
-	m--;
+	m -= !alone;
 	while (rc == -EAGAIN || rc == -EACCES || rc == -EINTR)
-		rc = mq_sys->lock(log->lock, MQ_LOCK_WRITE, (uint64_t)(MQ_LOG_SYNC_BYTE + m), 1, true);
+		rc = mq_sys->lock(log->lock, MQ_LOCK_WRITE, (uint64_t)(MQ_LOG_SYNC_BYTE + m), n, true);
 	if (rc == 0) {
 		rc = lead(log, m, NULL, err);
-		(void)mq_sys->lock(log->lock, MQ_LOCK_NONE, (uint64_t)(MQ_LOG_SYNC_BYTE + m), 1, false);
+		(void)mq_sys->lock(log->lock, MQ_LOCK_NONE, (uint64_t)(MQ_LOG_SYNC_BYTE + m), n, false);
 		wake(log, m, rc);
 		if (rc == 1)
 			rc = mq_err_set(err, MQ_EBROKEN, "the head changed under the append lock");
@@ -299,11 +304,12 @@ static int try_lead(struct mq_log *log, int m, const struct mq_log_ticket *ticke
 }
 
 /* Leading failed: close the segment for all, then say what happened to ours: nobody knows. */
-static int unknown(struct mq_log *log, const struct mq_log_ticket *ticket, struct mq_err *err)
+static int unknown(struct mq_log *log, const struct mq_log_ticket *ticket, int rc, struct mq_err *err)
 {
 	struct mq_err why = MQ_ERR_INIT;
 
-	(void)mq_log_close_failed(log, &ticket->segment, &why); /* what fails here meets the next publisher as well */
+	if (rc != -EBUSY) /* that did not fail: it is for another to lead */
+		(void)mq_log_close_failed(log, &ticket->segment, &why); /* what fails here meets the next publisher as well */
 	mq_err_prefix(err, "offsets %llu to %llu, outcome unknown", (unsigned long long)ticket->base_offset,
 	              (unsigned long long)ticket->next_offset - 1);
 	if (err)
@@ -360,7 +366,7 @@ int mq_log_wait(struct mq_log *log, const struct mq_log_ticket *ticket, enum mq_
 		}
 		rc = try_lead(log, m, ticket, err);
 		if (rc < 0)
-			return unknown(log, ticket, err);
+			return unknown(log, ticket, rc, err);
 		if (rc == 0)
 			rc = await(log, ticket, level, &m, err);
 		if (rc != 0)

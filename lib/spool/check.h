@@ -9,7 +9,8 @@
  * witness is damage; above it the log ends there, and that end is torn.
  *
  * With `mend`: stray temporary files go; index files are made anew; `state` and `producers` that do not hold are made
- * anew from the log, under the append lock; the log is let step past a torn end.  Segments, configuration, offsets are
+ * anew from the log, under the append lock; the log is let step past a torn end, and what killed publishers left to be done
+ * first is done.  Segments, configuration, offsets are
  * never touched: nobody can know what stood there.
  */
 #ifndef MQ_SPOOL_CHECK_H

@@ -58,6 +58,17 @@ static int remove_state(struct mq_check_partition *part, struct mq_err *why)
 	return rc < 0 && rc != -ENOENT ? mq_err_sys(why, rc, "cannot remove it") : 0;
 }
 
+/* Nothing is wrong, but the next publisher would have to look at the log first, and may not be one who can. */
+static bool unsettled(const struct mq_check_partition *part)
+{
+	bool unfinished = false;
+
+	for (int m = 0; m < MQ_STATE_MARKS; m++)
+		unfinished |= part->marks.seq[m] > 0 && part->marks.mark[m].started != part->marks.mark[m].finished &&
+		              mq_segment_id_equal(&part->marks.mark[m].segment, &part->tail.segment);
+	return !part->trusted || unfinished;
+}
+
 int mq_mend_log(struct mq_check_partition *part, struct mq_err *why)
 {
 	struct mq_partition hold;
@@ -68,12 +79,12 @@ int mq_mend_log(struct mq_check_partition *part, struct mq_err *why)
 		rc = remove_state(part, why);
 	if (rc == 0 && part->producers_bad)
 		rc = mq_mend_remove(part, "producers", why);
-	if (rc < 0 || (!part->state_bad && !part->torn))
+	if (rc < 0 || (!part->state_bad && !part->torn && !unsettled(part)))
 		return rc;
 	rc = mq_partition_log(&hold, part->t, part->number, &log, why);
 	if (rc < 0)
 		return rc;
-	rc = mq_log_settle(&log, why);
+	rc = mq_log_finish(&log, why);
 	mq_log_release(&log);
 	return kept_out(part, rc, why);
 }

@@ -180,10 +180,13 @@ static int tell_pending(struct mq_check_partition *part)
 	struct mq_err why = MQ_ERR_INIT;
 	int rc = 0;
 
-	if (part->damaged)
+	if (part->damaged) {
 		remedy = mq_check_not(c, "the log is damaged, and this is a witness of what it held");
-	else if (part->n_pending > 0 && mq_check_mends(c) && mq_mend_log(part, &why) < 0)
+	} else if (mq_check_mends(c) && mq_mend_log(part, &why) < 0) {
 		remedy = mq_check_not(c, why.text);
+		if (part->n_pending == 0)
+			mq_check_later(part, MQ_CHECK_CACHE, "state", 0, 0, NULL, "the log is to be looked at before the next record comes");
+	}
 	for (size_t i = 0; i < part->n_pending && rc == 0; i++) {
 		const struct mq_check_pending *p = &part->pending[i];
 

@@ -15,6 +15,8 @@ int mq_dir_open(int dir, const char *name, struct mq_err *err)
 {
 	int fd = mq_sys->openat(dir, name, O_RDONLY | O_DIRECTORY, 0);
 
+	if (fd == -EACCES)
+		return mq_err_set(err, fd, "cannot open directory %s: permission to list it is needed", name);
 	return fd < 0 ? mq_err_sys(err, fd, "cannot open directory %s", name) : fd;
 }
 

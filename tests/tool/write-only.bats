@@ -63,3 +63,97 @@ write_only() {
 	nobody mq-publish -m 5 T
 	is "$(mq-consume T)" "$(seq 5)"
 }
+
+lines() { # COUNT FROM: of 100 bytes each
+	seq -f '%099.0f' "$2" $(($2 + $1 - 1))
+}
+
+@test "max.bytes is kept by who may only write as by others" {
+	for full in fail drop-oldest; do
+		for t in T U; do
+			mq-topic create $t max.bytes=64K when.full=$full
+			mq-publish -l $t <(lines 10 1)
+		done
+		write_only
+		lines 2000 11 > in # read alike by both
+		chmod a+r in
+		nobody mq-publish -l T in 2> said && status=0 || status=$?
+		mq-publish -l U in 2> said-of-root && want=0 || want=$?
+		[ "$status" = "$want" ] || { cat said; false; }
+		cmp said <(sed s/U:/T:/g said-of-root)
+		[ "$(mq-consume U | wc -l)" -gt 300 ]
+		is "$(mq-consume T | cksum)" "$(mq-consume U | cksum)"
+		mq-topic show T > shown
+		mq-check T
+		for t in T U; do mq-topic delete $t; done
+	done
+}
+
+# Published, and killed before its sync.
+dies_at_its_sync() {
+	command -v strace > /dev/null || skip 'needs strace'
+	run ! strace -f -qq -o /dev/null -P "$(echo "$MQ_SPOOL"/topics/T/0/*.seg)" -e inject=fdatasync:signal=KILL:when=1 \
+		mq-publish "$@" T
+}
+
+@test "who may only write leaves what a killed publisher began to who may read, and stores nothing" {
+	seq 2 | mq-publish T
+	dies_at_its_sync -m 3
+	write_only
+	fails 75 nobody timeout 20 mq-publish -m x T
+	has "$said" 'mq-publish: T:0: '
+	has "$said" 'this user may not read'
+	has "$said" 'mq-check --mend'
+	fails 75 nobody timeout 20 mq-publish --ack none -m x T
+	mq-check --mend T
+	nobody mq-publish -m 4 T
+	is "$(mq-consume T)" "$(seq 4)"
+	# Who consumes, or publishes, does it, too.
+	dies_at_its_sync -m 5
+	is "$(timeout 20 mq-consume -f -n 5 T)" "$(seq 5)"
+	nobody mq-publish -m 6 T
+	dies_at_its_sync -m 7
+	mq-publish -m 8 T
+	nobody mq-publish -m 9 T
+	is "$(mq-consume T)" "$(seq 9)"
+	mq-check
+}
+
+syncing() { # STRACE'S OUTPUT
+	grep -qs fdatasync "$1"
+}
+
+@test "who may only write waits for another's sync, however long it takes" {
+	command -v strace > /dev/null || skip 'needs strace'
+	mq-topic create T segment.bytes=4096
+	mq-publish -m 1 T
+	write_only
+	strace -f -qq -o traced -P "$(echo "$MQ_SPOOL"/topics/T/0/*.seg)" -e trace=fdatasync -e inject=fdatasync:delay_enter=1000000:when=1 \
+		mq-publish -m 2 T &
+	until_true syncing traced
+	nobody mq-publish -m 3 T
+	wait $!
+	is "$(mq-consume T)" "$(seq 3)"
+	# And so does a new segment.
+	strace -f -qq -o traced2 -P "$(echo "$MQ_SPOOL"/topics/T/0/*.seg)" -e trace=fdatasync -e inject=fdatasync:delay_enter=1000000:when=1 \
+		mq-publish -m 4 T &
+	until_true syncing traced2
+	head -c 5000 /dev/zero | tr '\0' x | nobody mq-publish T
+	wait $!
+	[ "$(ls "$MQ_SPOOL"/topics/T/0/*.seg | wc -l)" = 2 ]
+	is "$(mq-consume T | head -n 4)" "$(seq 4)"
+	mq-check
+}
+
+@test "a directory that cannot be listed is named" {
+	mq-publish -m 1 T
+	write_only
+	chmod 733 "$MQ_SPOOL/topics/T/0"
+	fails 77 nobody mq-publish -m 2 T
+	has "$said" 'topics/T'
+	has "$said" 'permission to list'
+	chmod 755 "$MQ_SPOOL/topics/T/0"
+	chmod 733 "$MQ_SPOOL/topics"
+	fails 77 nobody mq-publish -m 2 T
+	has "$said" 'permission to list'
+}
