@@ -14,6 +14,9 @@ void mq_log_set_head(struct mq_log *log, const struct mq_segment *s);
 /* mq_log_enter, but nothing is asked of what the log holds: only state and its tail are looked at (tail_seq 0: there is none). */
 int mq_log_enter_as_it_is(struct mq_log *log, struct mq_err *err);
 
+/* lock.c: the log start, under the append lock; MQ_ECONFIG where its file is missing. */
+int mq_log_start(struct mq_log *log, uint64_t *ret, struct mq_err *err);
+
 /* sync.c: sync all that is published, under the append lock (a roll's), noting it.  Failure leaves "started". */
 int mq_log_sync_locked(struct mq_log *log, struct mq_err *err);
 

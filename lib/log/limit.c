@@ -112,7 +112,7 @@ int mq_log_make_room(struct mq_log *log, const struct mq_batch *b, struct mq_err
 
 	if (log->opt.max_messages == 0 && log->opt.max_bytes == 0)
 		return 0;
-	rc = mq_start_read(log->dir, log->opt.topic_id, &start, err);
+	rc = mq_log_start(log, &start, err);
 	if (rc == 0)
 		rc = limit_messages(log, b, &start, err);
 	return rc < 0 ? rc : limit_bytes(log, b, start, err);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "log/internal.h"
+#include "log/start.h"
 #include "sys/hold.h"
 #include "sys/sys.h"
 
@@ -125,10 +126,29 @@ static int recover(struct mq_log *log, struct mq_err *err)
 	return rc == -EACCES ? mq_log_cannot_look("what it holds must be verified first", err) : rc;
 }
 
+int mq_log_start(struct mq_log *log, uint64_t *ret, struct mq_err *err)
+{
+	int rc = mq_start_read(log->dir, log->opt.topic_id, ret, err);
+
+	return rc == -ENOENT ? mq_err_lacks(err) : rc;
+}
+
+/* A durable fact: whoever publishes without it, and be it that he does not need it, hides that it was lost. */
+static int has_start(struct mq_log *log, struct mq_err *err)
+{
+	uint64_t start;
+	int rc = log->begins ? 0 : mq_log_start(log, &start, err);
+
+	log->begins = rc == 0;
+	return rc;
+}
+
 static int look_around(struct mq_log *log, struct mq_err *err)
 {
 	int rc = read_tail(log, err);
 
+	if (rc == 0)
+		rc = has_start(log, err);
 	if (rc < 0)
 		return rc;
 	if (log->tail_seq == 0 || (log->tail.flags & (MQ_TAIL_ROLLING | MQ_TAIL_UNSETTLED)) || !mq_state_tail_trusted(&log->state, &log->tail))

@@ -226,7 +226,7 @@ static int ask_outside(struct recovery *r, struct mq_err *err)
 	struct mq_log *log = r->log;
 	uint64_t pos = 0, offset = 0, committed = 0;
 	/* What lies below the log start was visible, whatever else is left of it. */
-	int rc = mq_start_read(log->dir, log->opt.topic_id, &offset, err);
+	int rc = mq_log_start(log, &offset, err);
 
 	if (rc < 0)
 		return rc;

@@ -45,10 +45,10 @@ static int write_start(struct mq_slots *slots, const uint8_t topic_id[16], uint6
 	return rc < 0 ? rc : write_one(slots, topic_id, offset, err);
 }
 
-int mq_start_create(int dir, unsigned mode, const uint8_t topic_id[16], struct mq_err *err)
+static int make(int dir, const char *name, unsigned mode, const uint8_t topic_id[16], uint64_t offset, struct mq_err *err)
 {
 	struct mq_slots slots;
-	int fd = mq_sys->openat(dir, what, O_RDWR | O_CREAT | O_EXCL, mode), rc;
+	int fd = mq_sys->openat(dir, name, O_RDWR | O_CREAT | O_EXCL, mode), rc;
 
 	if (fd < 0)
 		return mq_err_sys(err, fd, "cannot create %s", what);
@@ -59,9 +59,33 @@ int mq_start_create(int dir, unsigned mode, const uint8_t topic_id[16], struct m
 		mq_err_sys(err, rc, "cannot make %s", what);
 	} else {
 		mq_slots_take(&slots, fd, 0, -1, 0);
-		rc = write_start(&slots, topic_id, 0, err);
+		rc = write_start(&slots, topic_id, offset, err);
 	}
 	(void)mq_sys->close(fd);
+	return rc;
+}
+
+int mq_start_create(int dir, unsigned mode, const uint8_t topic_id[16], struct mq_err *err)
+{
+	return make(dir, what, mode, topic_id, 0, err);
+}
+
+int mq_start_replace(int dir, unsigned mode, const uint8_t topic_id[16], uint64_t offset, struct mq_err *err)
+{
+	static const char tmp[] = ".start.tmp";
+	int rc;
+
+	(void)mq_sys->unlinkat(dir, tmp, false); /* one left by a kill; a failure shows in the open */
+	rc = make(dir, tmp, mode, topic_id, offset, err);
+	if (rc == 0) {
+		rc = mq_sys->renameat(dir, tmp, dir, what, true);
+		if (rc == 0)
+			rc = mq_sys->fsync(dir);
+		if (rc < 0)
+			mq_err_sys(err, rc, "cannot put %s in its place", what);
+	}
+	if (rc < 0)
+		(void)mq_sys->unlinkat(dir, tmp, false);
 	return rc;
 }
 
@@ -82,6 +106,8 @@ int mq_start_open(int dir, struct mq_err *err)
 {
 	int fd = mq_sys->openat(dir, what, O_RDONLY, 0);
 
+	if (fd == -ENOENT)
+		return mq_err_set(err, fd, "%s is missing; mq-check --mend sets it to the first record held", what);
 	return fd < 0 ? mq_err_sys(err, fd, "cannot open %s", what) : fd;
 }
 

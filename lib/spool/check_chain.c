@@ -239,6 +239,8 @@ static size_t predecessor(struct mq_check_partition *part, const struct mq_check
 	i = stand_in(part, f);
 	if (i < part->n)
 		part->file[i].joined = f->joined || f->header == 0;
+	if (i == part->n && part->start_bad && !part->have_start)
+		return i; /* nobody knows whether it was removed, and that is told */
 	if (f->header == 0)
 		*ret = missing(part, f, i < part->n, "its predecessor is missing");
 	else if (i == part->n && f->base > 0)

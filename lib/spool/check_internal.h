@@ -85,7 +85,7 @@ struct mq_check_partition {
 	uint64_t end_offset;        /* of what verified, at its end */
 	bool damaged;               /* something in the log does not verify: state, its witness, is not to be thrown away */
 	bool torn;                  /* its end is, and the next publisher steps past it */
-	bool state_bad, producers_bad;
+	bool state_bad, producers_bad, start_bad;
 	struct mq_scan scan;
 	struct mq_check_pending *pending; /* owned: told when it is known what could be mended */
 	size_t n_pending;
@@ -205,6 +205,8 @@ int mq_check_members(struct mq_check *c);
 /* check_mend.c */
 /* Make state, producers and a torn end good, as far as they are bad: 0, negative with *why. */
 int mq_mend_log(struct mq_check_partition *part, struct mq_err *why);
+/* The log start, as it was found; where it was not, the first offset held. */
+int mq_mend_start(struct mq_check_partition *part, struct mq_err *why);
 int mq_mend_index(struct mq_check_index *ix, const struct mq_segment *s, uint64_t limit, bool head, struct mq_err *why);
 /* Remove a file of a partition under its append lock. */
 int mq_mend_remove(struct mq_check_partition *part, const char *name, struct mq_err *why);

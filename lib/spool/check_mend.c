@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "log/start.h"
 #include "segment/index.h"
 #include "spool/check_internal.h"
 #include "sys/sys.h"
@@ -87,6 +88,25 @@ int mq_mend_log(struct mq_check_partition *part, struct mq_err *why)
 	rc = mq_log_finish(&log, why);
 	mq_log_release(&log);
 	return kept_out(part, rc, why);
+}
+
+int mq_mend_start(struct mq_check_partition *part, struct mq_err *why)
+{
+	uint64_t start, now;
+	int rc, lock;
+
+	if (!part->have_start && part->n_chain == 0)
+		return mq_err_set(why, MQ_EDAMAGE, "no segment is left to begin with");
+	start = part->have_start ? part->log_start : part->file[part->chain[0]].base;
+	lock = take_append(part, why);
+	if (lock < 0)
+		return lock;
+	/* Somebody may have moved it since, or set it. */
+	if (mq_start_read(part->dir, part->t->conf.id, &now, NULL) == 0)
+		start = now;
+	rc = mq_start_replace(part->dir, part->c->spool->file_mode, part->t->conf.id, start, why);
+	mq_log_let_go_append(lock);
+	return rc;
 }
 
 /* ---- index ---- */

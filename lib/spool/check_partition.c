@@ -172,14 +172,29 @@ static int view(struct mq_check_partition *part)
 	return 0;
 }
 
-/* What waited for the end: by now it is known what can be mended. */
+static int tell_one(struct mq_check_partition *part, const struct mq_check_pending *p, struct mq_check_remedy remedy)
+{
+	struct mq_check_place at = {.position = p->position, .length = p->length};
+	bool lost = strcmp(p->name, "start") == 0 && !part->have_start && part->n_chain > 0;
+
+	if (p->why_not)
+		remedy = mq_check_not(part->c, p->why_not);
+	if (lost)
+		return mq_check_tell(part->c, p->kind, part->where, p->name, &at, remedy, "%s; the first record held is %llu", p->text,
+		                     (unsigned long long)part->file[part->chain[0]].base);
+	return mq_check_tell(part->c, p->kind, part->where, p->name, &at, remedy, "%s", p->text);
+}
+
+/* What waited for the end: by now it is known what can be mended.  The log start first, without which nothing else is. */
 static int tell_pending(struct mq_check_partition *part)
 {
 	struct mq_check *c = part->c;
-	struct mq_check_remedy remedy = mq_check_did(c, 0);
-	struct mq_err why = MQ_ERR_INIT;
+	struct mq_check_remedy remedy = mq_check_did(c, 0), of_start = remedy;
+	struct mq_err why = MQ_ERR_INIT, why_start = MQ_ERR_INIT;
 	int rc = 0;
 
+	if (part->start_bad && mq_check_mends(c) && mq_mend_start(part, &why_start) < 0)
+		of_start = mq_check_not(c, why_start.text);
 	if (part->damaged) {
 		remedy = mq_check_not(c, "the log is damaged, and this is a witness of what it held");
 	} else if (mq_check_mends(c) && mq_mend_log(part, &why) < 0) {
@@ -187,12 +202,8 @@ static int tell_pending(struct mq_check_partition *part)
 		if (part->n_pending == 0)
 			mq_check_later(part, MQ_CHECK_CACHE, "state", 0, 0, NULL, "the log is to be looked at before the next record comes");
 	}
-	for (size_t i = 0; i < part->n_pending && rc == 0; i++) {
-		const struct mq_check_pending *p = &part->pending[i];
-
-		rc = mq_check_tell(c, p->kind, part->where, p->name, &(struct mq_check_place){.position = p->position, .length = p->length},
-		                   p->why_not ? mq_check_not(c, p->why_not) : remedy, "%s", p->text);
-	}
+	for (size_t i = 0; i < part->n_pending && rc == 0; i++)
+		rc = tell_one(part, &part->pending[i], strcmp(part->pending[i].name, "start") == 0 ? of_start : remedy);
 	return rc;
 }
 

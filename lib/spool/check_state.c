@@ -121,39 +121,43 @@ int mq_check_state(struct mq_check_partition *part)
 }
 
 /* ---- start ---- */
-static int start_bad(struct mq_check_partition *part, uint64_t position, uint64_t length, const char *text)
+/* Told when the log is known. */
+static void start_bad(struct mq_check_partition *part, uint64_t position, uint64_t length, const char *text)
 {
-	return mq_check_tell(part->c, MQ_CHECK_CONFIG, part->where, "start", &(struct mq_check_place){.position = position, .length = length},
-	                     mq_check_not(part->c, "nobody can know what it said; mq-topic purge sets a log start anew"), "%s", text);
+	part->start_bad = true;
+	mq_check_later(part, MQ_CHECK_CONFIG, "start", position, length, NULL, "%s", text);
 }
 
-static int start_slots(struct mq_check_partition *part, int fd)
+static int start_slots(struct mq_check_partition *part, int fd, uint64_t size)
 {
 	struct mq_start v[2] = {{{0}, 0}, {{0}, 0}};
 	uint64_t seq[2] = {0, 0}, bad;
-	int rc, which;
+	int which;
 
 	for (uint32_t i = 0; i < 2; i++) {
-		rc = mq_check_slot(fd, i, start_slot, &v[i], &seq[i]);
-		if (rc == MQ_EDAMAGE)
-			rc = start_bad(part, (uint64_t)i * MQ_SLOT_BLOCK, MQ_SLOT_LEN, "a slot of the log start does not verify");
-		else if (rc < 0)
-			rc = mq_err_sys(part->c->err, rc, "%s: cannot read start", part->where);
-		if (rc < 0 || (rc > 0 && seq[i] == 0))
-			return rc;
-		rc = mq_check_zeros(fd, (uint64_t)i * MQ_SLOT_BLOCK + MQ_SLOT_LEN, MQ_SLOT_BLOCK - MQ_SLOT_LEN, &bad);
-		if (rc == 0 && bad != UINT64_MAX)
-			rc = start_bad(part, bad, 1, "a byte that belongs to nothing is not zero");
-		if (rc != 0)
-			return rc;
+		bool whole = size >= (uint64_t)i * MQ_SLOT_BLOCK + MQ_SLOT_LEN; /* else that it was cut is told */
+		int rc = whole ? mq_check_slot(fd, i, start_slot, &v[i], &seq[i]) : 0;
+
+		if (rc == MQ_EDAMAGE) {
+			start_bad(part, (uint64_t)i * MQ_SLOT_BLOCK, MQ_SLOT_LEN, "a slot of the log start does not verify");
+			seq[i] = 0;
+		} else if (rc >= 0) {
+			rc = mq_check_zeros(fd, (uint64_t)i * MQ_SLOT_BLOCK + MQ_SLOT_LEN, MQ_SLOT_BLOCK - MQ_SLOT_LEN, &bad);
+			if (rc == 0 && bad != UINT64_MAX)
+				start_bad(part, bad, 1, "a byte that belongs to nothing is not zero");
+		}
+		if (rc < 0 && rc != MQ_EDAMAGE)
+			return mq_err_sys(part->c->err, rc, "%s: cannot read start", part->where);
 	}
 	which = seq[0] > seq[1] ? 0 : 1;
-	if (seq[which] == 0)
-		return start_bad(part, 0, 0, "no slot holds a log start");
-	if (memcmp(v[which].topic_id, part->t->conf.id, 16) != 0)
-		return start_bad(part, (uint64_t)which * MQ_SLOT_BLOCK, MQ_SLOT_LEN, "it is the log start of another topic");
-	part->log_start = v[which].log_start;
-	part->have_start = true;
+	if (seq[which] == 0) {
+		start_bad(part, 0, 0, "no slot holds a log start");
+	} else if (memcmp(v[which].topic_id, part->t->conf.id, 16) != 0) {
+		start_bad(part, (uint64_t)which * MQ_SLOT_BLOCK, MQ_SLOT_LEN, "it is the log start of another topic");
+	} else {
+		part->log_start = v[which].log_start;
+		part->have_start = true;
+	}
 	return 0;
 }
 
@@ -162,17 +166,19 @@ int mq_check_start(struct mq_check_partition *part)
 	struct mq_stat st;
 	int rc, fd = mq_sys->openat(part->dir, "start", O_RDONLY, 0);
 
-	if (fd == -ENOENT)
-		return start_bad(part, 0, 0, "it is missing");
+	if (fd == -ENOENT) {
+		start_bad(part, 0, 0, "it is missing");
+		return 0;
+	}
 	if (fd < 0)
 		return mq_err_sys(part->c->err, fd, "%s: cannot open start", part->where);
 	rc = mq_sys->stat(fd, &st);
 	if (rc < 0)
 		mq_err_sys(part->c->err, rc, "%s: cannot look at start", part->where);
 	else if (st.size != 2 * MQ_SLOT_BLOCK)
-		rc = start_bad(part, st.size, 0, "it has not the length that it was made with");
+		start_bad(part, st.size, 0, "it has not the length that it was made with");
 	if (rc == 0)
-		rc = start_slots(part, fd);
+		rc = start_slots(part, fd, st.size);
 	(void)mq_sys->close(fd);
 	return rc;
 }
