@@ -29,6 +29,8 @@ struct mq_store {
 	void *notice_arg;
 	/* For locks that other processes hold; set as notice is.  Where it ends: -ETIMEDOUT. */
 	struct mq_patience patience;
+	/* The verb at work only looks: what killed processes left to be done stays so, and nothing is written. */
+	bool looks;
 };
 struct mq_appender { const struct mq_engine *engine; };
 struct mq_source { const struct mq_engine *engine; };

@@ -43,6 +43,7 @@ static int store_open(struct mq_store **ret, const char *where, bool create, str
 	s->spool.notice_arg = &s->base;
 	s->base.patience.ns = -1;
 	s->spool.patience = &s->base.patience;
+	s->spool.looks = &s->base.looks;
 	*ret = &s->base;
 	return 0;
 }

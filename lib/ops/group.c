@@ -9,7 +9,7 @@
 int mq_group_list(struct mq *mq, int (*fn)(void *arg, const char *group), void *arg)
 {
 	struct mq_ops_names groups = {MQ_BUF_INIT, &mq->err};
-	int rc = mq_ops_begin(mq);
+	int rc = mq_ops_look(mq);
 
 	if (rc == 0)
 		rc = mq->store->engine->group_list(mq->store, mq_ops_keep_name, &groups, &mq->err);
@@ -18,7 +18,7 @@ int mq_group_list(struct mq *mq, int (*fn)(void *arg, const char *group), void *
 	for (size_t at = 0; at < groups.buf.len && rc == 0; at += strlen(groups.buf.p + at) + 1)
 		rc = fn(arg, groups.buf.p + at);
 	mq_buf_release(&groups.buf);
-	return rc;
+	return mq_ops_looked(mq, rc);
 }
 
 /* --- showing -------------------------------------------------------------------------------- */
@@ -111,7 +111,7 @@ int mq_group_show(struct mq *mq, const char *group, const char *topic, int (*fn)
 {
 	struct mq_ops_names topics = {MQ_BUF_INIT, &mq->err};
 	struct show s = {.mq = mq, .group = group, .fn = fn, .arg = arg};
-	int rc = mq_ops_begin(mq);
+	int rc = mq_ops_look(mq);
 
 	if (rc == 0)
 		rc = mq_name_check(group, "group", &mq->err);
@@ -124,6 +124,7 @@ int mq_group_show(struct mq *mq, const char *group, const char *topic, int (*fn)
 	for (size_t at = 0; at < topics.buf.len && rc == 0; at += strlen(topics.buf.p + at) + 1)
 		rc = show_topic(&s, topics.buf.p + at, false);
 	mq_buf_release(&topics.buf);
+	mq_ops_looked(mq, rc);
 	if (rc != 0 || !s.first.code)
 		return rc;
 	mq->err = s.first;
@@ -183,7 +184,7 @@ int mq_group_seek(struct mq *mq, const char *group, const char *topic, int64_t p
                   bool dry_run, int (*fn)(void *arg, const struct mq_seek_move *m), void *arg)
 {
 	uint32_t from = 0, end = 0;
-	int rc = mq_ops_begin(mq);
+	int rc = dry_run ? mq_ops_look(mq) : mq_ops_begin(mq);
 
 	if (rc == 0)
 		rc = mq_name_check(group, "group", &mq->err);
@@ -203,7 +204,7 @@ int mq_group_seek(struct mq *mq, const char *group, const char *topic, int64_t p
 			if (rc == 0 && fn)
 				rc = fn(arg, &move);
 		}
-	return rc;
+	return mq_ops_looked(mq, rc);
 }
 
 /* --- deleting ------------------------------------------------------------------------------- */

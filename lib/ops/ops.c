@@ -18,6 +18,22 @@ int mq_ops_begin(struct mq *mq)
 	return mq->store ? 0 : mq_err_set(&mq->err, MQ_EUSAGE, "no spool is open");
 }
 
+int mq_ops_look(struct mq *mq)
+{
+	int rc = mq_ops_begin(mq);
+
+	if (rc == 0)
+		mq->store->looks = true;
+	return rc;
+}
+
+int mq_ops_looked(struct mq *mq, int rc)
+{
+	if (mq->store)
+		mq->store->looks = false;
+	return rc;
+}
+
 void mq_ops_notice(struct mq *mq, int level, const char *fmt, ...)
 {
 	char text[MQ_ERR_TEXT_MAX];

@@ -11,6 +11,10 @@
 /* Forget the last reason; MQ_EUSAGE when no spool is open. */
 int mq_ops_begin(struct mq *mq);
 
+/* The same of a verb that writes nothing; mq_ops_looked ends it, and passes rc on. */
+int mq_ops_look(struct mq *mq);
+int mq_ops_looked(struct mq *mq, int rc);
+
 /* A line for mq_set_notice's function, if there is one. */
 void mq_ops_notice(struct mq *mq, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/name.h"
+#include "ops/ops.h"
 #include "sys/sys.h"
 
 int mq_publish_no_memory(struct mq_publish *pub)
@@ -248,6 +249,7 @@ int mq_publish(struct mq *mq, const struct mq_publish_request *req, struct mq_pu
 	if (!mq->store)
 		return mq_err_set(&mq->err, MQ_EUSAGE, "no spool is open");
 	pub.engine = mq->store->engine;
+	mq->store->looks = req->dry_run;
 	mq_pace_init(&pub.pace, req->rate);
 	int rc = look_for_topic(&pub);
 	if (rc == 0)
@@ -257,5 +259,5 @@ int mq_publish(struct mq *mq, const struct mq_publish_request *req, struct mq_pu
 	if (ret)
 		*ret = pub.report;
 	release(&pub);
-	return rc;
+	return mq_ops_looked(mq, rc);
 }

@@ -29,13 +29,13 @@ static const char **join_pairs(const struct mq_pair *set, size_t n)
 int mq_topic_create(struct mq *mq, const char *topic, uint32_t partitions, const struct mq_pair *set, size_t n_set,
                     bool dry_run)
 {
-	int rc = mq_ops_begin(mq);
+	int rc = dry_run ? mq_ops_look(mq) : mq_ops_begin(mq);
 	if (rc < 0)
 		return rc;
 	const char **pairs = join_pairs(set, n_set);
 	if (!pairs)
-		return mq_err_set(&mq->err, -ENOMEM, "out of memory");
-	rc = mq->store->engine->topic_create(mq->store, topic, partitions, pairs, n_set, dry_run, &mq->err);
+		return mq_ops_looked(mq, mq_err_set(&mq->err, -ENOMEM, "out of memory"));
+	rc = mq_ops_looked(mq, mq->store->engine->topic_create(mq->store, topic, partitions, pairs, n_set, dry_run, &mq->err));
 	free(pairs);
 	/* To who asks for a new topic a name that is taken is a bad name, not a failing disk. */
 	return rc == -EEXIST ? mq_err_set(&mq->err, MQ_EUSAGE, "topic %s is there already (mq-topic set changes it)", topic) : rc;
@@ -105,7 +105,7 @@ int mq_topic_purge(struct mq *mq, const char *topic, int64_t partition, const ch
 {
 	uint32_t from = 0, to = 0;
 	uint64_t records = 0;
-	int rc = mq_ops_begin(mq);
+	int rc = dry_run ? mq_ops_look(mq) : mq_ops_begin(mq);
 
 	if (rc == 0)
 		rc = mq_ops_partitions(mq, topic, partition, &from, &to);
@@ -122,17 +122,15 @@ int mq_topic_purge(struct mq *mq, const char *topic, int64_t partition, const ch
 		}
 	if (ret_records)
 		*ret_records = records;
-	return rc;
+	return mq_ops_looked(mq, rc);
 }
 
 /* --- looking -------------------------------------------------------------------------------- */
 
-int mq_topic_show(struct mq *mq, const char *topic, struct mq_topic_info *ret)
+static int show(struct mq *mq, const char *topic, struct mq_topic_info *ret)
 {
 	struct mq_topic_facts facts;
-	int rc = mq_ops_begin(mq);
-	if (rc == 0)
-		rc = mq->store->engine->topic_facts(mq->store, topic, &facts, &mq->err);
+	int rc = mq->store->engine->topic_facts(mq->store, topic, &facts, &mq->err);
 	if (rc < 0)
 		return rc;
 	struct mq_topic_info info = {.name = topic, .partitions = facts.partitions};
@@ -149,10 +147,16 @@ int mq_topic_show(struct mq *mq, const char *topic, struct mq_topic_info *ret)
 	return 0;
 }
 
+int mq_topic_show(struct mq *mq, const char *topic, struct mq_topic_info *ret)
+{
+	int rc = mq_ops_look(mq);
+	return mq_ops_looked(mq, rc < 0 ? rc : show(mq, topic, ret));
+}
+
 int mq_topic_list(struct mq *mq, int (*fn)(void *arg, const char *topic), void *arg)
 {
 	struct mq_ops_names names = {MQ_BUF_INIT, &mq->err};
-	int rc = mq_ops_begin(mq);
+	int rc = mq_ops_look(mq);
 	if (rc == 0)
 		rc = mq->store->engine->topic_list(mq->store, mq_ops_keep_name, &names, &mq->err);
 	if (rc == 0)
@@ -160,13 +164,13 @@ int mq_topic_list(struct mq *mq, int (*fn)(void *arg, const char *topic), void *
 	for (size_t at = 0; at < names.buf.len && rc == 0; at += strlen(names.buf.p + at) + 1)
 		rc = fn(arg, names.buf.p + at);
 	mq_buf_release(&names.buf);
-	return rc;
+	return mq_ops_looked(mq, rc);
 }
 
 int mq_topic_partitions(struct mq *mq, const char *topic, int (*fn)(void *arg, const struct mq_partition_info *p), void *arg)
 {
 	uint32_t from = 0, to = 0;
-	int rc = mq_ops_begin(mq);
+	int rc = mq_ops_look(mq);
 	if (rc == 0)
 		rc = mq_ops_partitions(mq, topic, -1, &from, &to);
 	for (uint32_t p = from; p < to && rc == 0; p++) {
@@ -188,7 +192,7 @@ int mq_topic_partitions(struct mq *mq, const char *topic, int (*fn)(void *arg, c
 		};
 		rc = fn(arg, &info);
 	}
-	return rc;
+	return mq_ops_looked(mq, rc);
 }
 
 int mq_topic_conf(struct mq *mq, const char *topic, int (*fn)(void *arg, const char *key, const char *value, bool is_default),

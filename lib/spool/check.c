@@ -92,7 +92,7 @@ static int in_topic(void *arg, const char *name, const struct mq_stat *st)
 	if (strcmp(name, "topic.conf") == 0 || strcmp(name, "producers.lock") == 0 || strcmp(name, "named") == 0)
 		return 0;
 	if (strcmp(name, "deleting") == 0)
-		return mq_check_tell(w->c, MQ_CHECK_DEAD, w->where, name, NULL, mq_check_not(w->c, "whoever asks for the topic does it"),
+		return mq_check_tell(w->c, MQ_CHECK_DEAD, w->where, name, NULL, mq_check_not(w->c, "whoever publishes to the topic, reads or makes it does it"),
 		                     "the topic was deleted, and its files are still to go");
 	if (S_ISDIR(st->mode) && partition_name(name, &p))
 		return p < w->t->conf.partitions

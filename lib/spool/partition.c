@@ -139,7 +139,7 @@ int mq_partition_cursor(struct mq_topic *t, uint32_t p, struct mq_cursor *ret, s
 	if (dir < 0)
 		return mq_topic_lacks(t, dir, err);
 	snprintf(label, sizeof label, "%s:%u", t->name, p);
-	if (!settled(dir))
+	if (!(t->spool->looks && *t->spool->looks) && !settled(dir))
 		rc = settle(t, p, err);
 	if (rc == 0)
 		rc = mq_cursor_open(ret, dir, label, t->conf.id, p, err);

@@ -24,6 +24,7 @@ struct mq_spool {
 	int held[MQ_SPOOL_HELD_MAX];  /* files whose locks are held until the end (producer names) */
 	int n_held;
 	const struct mq_patience *patience; /* for locks of others; borrowed; NULL: for ever */
+	const bool *looks;            /* nothing is to be written; borrowed; NULL: something may be */
 	uint8_t lasting[16]; /* id of the last topic whose name is known to be durable */
 	void (*notice)(void *arg, const char *text);
 	void *notice_arg;

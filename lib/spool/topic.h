@@ -28,7 +28,8 @@ int mq_topic_reread(struct mq_topic *t, struct mq_err *err);
 int mq_topic_make(struct mq_spool *s, const char *name, uint32_t partitions, const char *const *set, size_t n,
                   bool dry_run, struct mq_err *err);
 int mq_topic_change(struct mq_topic *t, const char *const *set, size_t n, bool dry_run, struct mq_err *err);
-/* topic_life.c.  Is it one that was deleted, by a process that was killed at it?  That is finished, and MQ_ENOTOPIC told. */
+/* topic_life.c.  Is it one that was deleted, by a process that was killed at it?  That is finished, unless we only look, and
+ * MQ_ENOTOPIC told. */
 int mq_topic_alive(struct mq_topic *t, struct mq_err *err);
 /* The same, and its name lasts: before the first acknowledgement in it.  Costs a call where that is known. */
 int mq_topic_settle(struct mq_topic *t, struct mq_err *err);
@@ -55,7 +56,8 @@ int mq_partition_dir(const struct mq_topic *t, uint32_t p, struct mq_err *err);
 int mq_partition_log(struct mq_partition *ret_hold, struct mq_topic *t, uint32_t p, struct mq_log *ret, struct mq_err *err);
 /* What the topic's configuration says of segments and limits goes for the log from now on. */
 void mq_partition_follow_conf(const struct mq_topic *t, struct mq_log *log);
-/* Where this process may write and `state` does not hold, it is settled first; where it may not, what verifies is shown. */
+/* Where this process may write and `state` does not hold, it is settled first; where it may not, or we only look, what
+ * verifies is shown. */
 int mq_partition_cursor(struct mq_topic *t, uint32_t p, struct mq_cursor *ret, struct mq_err *err);
 /* Advance and sync the log start. */
 int mq_partition_purge(struct mq_topic *t, uint32_t p, uint64_t offset, struct mq_err *err);

@@ -178,7 +178,8 @@ int mq_topic_alive(struct mq_topic *t, struct mq_err *err)
 	}
 	if (!has(t, "deleting"))
 		return 0;
-	(void)remove_it(t, false, &why); /* who may not finish it still sees that it is gone */
+	if (!t->spool->looks || !*t->spool->looks)
+		(void)remove_it(t, false, &why); /* who may not finish it still sees that it is gone */
 	return mq_err_set(err, MQ_ENOTOPIC, "no topic %s: it was deleted", t->name);
 }
 

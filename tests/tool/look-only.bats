@@ -1,0 +1,94 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Who looks at a spool changes nothing in it, whatever is to be done there.
+load engines
+
+setup() {
+	: "${MQ_SRC:=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)}"
+	: "${MQ_BUILD:=$MQ_SRC/build-gcc}"
+	cd "$BATS_TEST_TMPDIR"
+	export MQ_SPOOL=$PWD/spool PATH=$MQ_BUILD/bin:$PATH
+}
+
+teardown() { :; }
+
+# A torn end and a state of another boot; a topic whose deleter was killed; one whose name may not last; a roll cut short.
+left_by_a_crash() {
+	seq 3 | mq-publish T
+	mq-consume -g g -n 2 T > /dev/null
+	printf 'half a batch' >> "$(echo spool/topics/T/0/*.seg)"
+	cp spool/topics/T/0/state state
+	rm spool/topics/T/0/state
+	cp state spool/topics/T/0/state
+	mq-publish -m x gone
+	mv spool/topics/gone/named spool/topics/gone/deleting
+	mq-publish -m x unnamed
+	rm spool/topics/unnamed/named
+	mq-publish -m x stateless
+	rm spool/topics/stateless/0/state
+}
+
+# Names, sizes, modes, times and bytes of all there is.
+fingerprint() {
+	find spool -printf '%p %s %m %T@ %C@ %i\n' | sort
+	find spool -type f -exec cksum {} + | sort
+}
+
+looks() { # COMMAND BEFORE EACH ...
+	is "$("$@" mq-topic list)" $'T\nstateless\nunnamed'
+	is "$("$@" mq-topic list -v | awk '{ print $1, $2, $3 }')" $'TOPIC PARTITIONS RECORDS\nT 1 3\nstateless 1 1\nunnamed 1 1'
+	[ "$("$@" mq-topic list --json | wc -l)" = 3 ]
+	for t in T stateless unnamed; do
+		"$@" mq-topic show $t > shown
+		"$@" mq-topic show --json $t > shown
+	done
+	fails 66 "$@" mq-topic show gone
+	is "$("$@" mq-group list)" g
+	has "$("$@" mq-group show -g g)" 'T'
+	"$@" mq-group show -g g T > shown
+	"$@" mq-topic purge --dry-run --force T 2> said
+	has "$(cat said)" '3 records would be dropped'
+	"$@" mq-group seek -g g -o end --force --dry-run T > said 2>&1
+	"$@" mq-topic set --dry-run T max.bytes=1M 2> said
+	"$@" mq-topic delete --dry-run T 2> said
+	"$@" mq-topic create --dry-run new 2> said
+	"$@" mq-topic create --dry-run gone 2> said
+	"$@" mq-publish --dry-run -m x T 2> said
+	"$@" mq-check --mend --dry-run > said || true
+}
+
+@test "listing, showing and dry runs leave every byte and every time as it is" {
+	left_by_a_crash
+	fingerprint > before
+	looks
+	fingerprint | diff before -
+	# Who writes does what is to be done.
+	mq-publish -m 4 T
+	is "$(mq-consume T)" "$(seq 4)"
+}
+
+@test "they work for who may only read" {
+	{ [ "$(id -u)" = 0 ] && command -v setpriv > /dev/null; } || skip 'needs another user to be'
+	left_by_a_crash
+	chmod a+x "$BATS_TEST_TMPDIR" "${BATS_TEST_TMPDIR%/*}" "${BATS_TEST_TMPDIR%/*/*}"
+	chmod -R a+rX spool
+	local other='setpriv --reuid=65534 --regid=65534 --clear-groups'
+	$other test -x "$MQ_BUILD/bin/mq-topic" -a -r spool/spool.conf || skip 'another user cannot come here'
+	fingerprint > before
+	looks $other
+	fingerprint | diff before -
+}
+
+@test "they work on a file system that is mounted read-only" {
+	unshare -Urm mount -t tmpfs none /mnt 2> /dev/null || skip 'no mounts in a name space of our own'
+	left_by_a_crash
+	mkdir read-only
+	fingerprint > before
+	export -f looks is has fails
+	timeout 60 unshare -Urm bash -euc '
+		mount --bind spool read-only
+		mount -o remount,bind,ro read-only
+		export MQ_SPOOL=$PWD/read-only
+		looks'
+	fingerprint | diff before -
+}
