@@ -122,7 +122,7 @@ void mq_log_show_rest(struct mq_log *log)
 	pthread_mutex_lock(&log->lead);
 	hides = mq_state_tail_read(&log->state, &t, &seq, NULL) == 0 && seq > 0 && hides_for_nobody(log, &t);
 	pthread_mutex_unlock(&log->lead);
-	if (!hides || mq_log_enter(log, NULL) < 0)
+	if (!hides || mq_log_enter_soon(log, NULL) < 0)
 		return;
 	if (hides_for_nobody(log, &log->tail)) {
 		log->tail.strict_start = log->tail.strict_end;

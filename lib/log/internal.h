@@ -8,6 +8,8 @@
 /* lock.c: the append lock, with stop signals held back, and what is checked on entering: the state file is
  * still the one in the directory, the tail holds, the head is open.  Recovers when it must. */
 int mq_log_enter(struct mq_log *log, struct mq_err *err);
+/* The same for what can wait for the next one: -ETIMEDOUT where the lock does not come at once. */
+int mq_log_enter_soon(struct mq_log *log, struct mq_err *err);
 void mq_log_leave(struct mq_log *log);
 /* From now on this is the head, with what it was born with durable; takes what *s owns.  Under the append lock. */
 void mq_log_set_head(struct mq_log *log, const struct mq_segment *s);
@@ -57,7 +59,7 @@ int mq_log_roll_if_due(struct mq_log *log, uint64_t len, int64_t now_us, struct 
 int mq_log_write_behind(struct mq_log *log, const struct mq_log_ticket *t, struct mq_err *err);
 
 /* The same: a sync was led.  Make visible what was appended meanwhile without asking for one, if nobody else waits.  What
- * fails here shows to the next publisher. */
+ * fails here shows to the next publisher; so does what would have to wait for one who was stopped with the lock. */
 void mq_log_show_rest(struct mq_log *log);
 
 /* limit.c: room for the batch below the topic's limits; else MQ_EAGAIN (full), -E2BIG (log->room says what of it would

@@ -11,6 +11,9 @@
 #include "sys/hold.h"
 #include "sys/sys.h"
 
+/* Longer than anybody who is not stopped holds the lock, but for a roll. */
+#define SOON_NS INT64_C(100000000)
+
 int64_t mq_log_now_us(void)
 {
 	return mq_sys->clock_ns(MQ_CLOCK_REAL) / 1000;
@@ -181,14 +184,14 @@ static int try_lock(int fd, const struct mq_patience *patience, int64_t end_ns)
 }
 
 /* One patience for both: the thread of this process that has the first may be waiting for the second itself. */
-static int take_both(struct mq_log *log)
+static int take_both(struct mq_log *log, const struct mq_patience *patience)
 {
-	int64_t end_ns = mq_patience_end(log->opt.patience);
-	int rc = mq_patience_mutex(log->opt.patience, end_ns, &log->append);
+	int64_t end_ns = mq_patience_end(patience);
+	int rc = mq_patience_mutex(patience, end_ns, &log->append);
 
 	if (rc < 0)
 		return rc;
-	rc = try_lock(log->lock, log->opt.patience, end_ns);
+	rc = try_lock(log->lock, patience, end_ns);
 	if (rc < 0)
 		pthread_mutex_unlock(&log->append);
 	return rc;
@@ -225,25 +228,25 @@ void mq_log_let_go_append(int fd)
 	mq_unhold_signals();
 }
 
-static int take_lock(struct mq_log *log, struct mq_err *err)
+static int take_lock(struct mq_log *log, const struct mq_patience *patience, struct mq_err *err)
 {
 	int rc;
 
 	if (log->broken)
 		return mq_err_set(err, MQ_EBROKEN, "refused after an earlier failed write");
 	mq_hold_signals();
-	rc = take_both(log);
+	rc = take_both(log, patience);
 	if (rc < 0) {
 		mq_unhold_signals();
-		return lock_failed(log->opt.patience, rc, err);
+		return lock_failed(patience, rc, err);
 	}
 	log->locked = true;
 	return 0;
 }
 
-int mq_log_enter(struct mq_log *log, struct mq_err *err)
+static int enter(struct mq_log *log, const struct mq_patience *patience, struct mq_err *err)
 {
-	int rc = take_lock(log, err);
+	int rc = take_lock(log, patience, err);
 
 	if (rc < 0)
 		return rc;
@@ -253,9 +256,21 @@ int mq_log_enter(struct mq_log *log, struct mq_err *err)
 	return rc;
 }
 
+int mq_log_enter(struct mq_log *log, struct mq_err *err)
+{
+	return enter(log, log->opt.patience, err);
+}
+
+int mq_log_enter_soon(struct mq_log *log, struct mq_err *err)
+{
+	static const struct mq_patience soon = {.ns = SOON_NS};
+
+	return enter(log, &soon, err);
+}
+
 int mq_log_enter_as_it_is(struct mq_log *log, struct mq_err *err)
 {
-	int rc = take_lock(log, err);
+	int rc = take_lock(log, log->opt.patience, err);
 
 	if (rc < 0)
 		return rc;

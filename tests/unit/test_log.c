@@ -145,6 +145,36 @@ static void what_asked_for_no_sync_is_seen_when_those_before_it_were_served(void
 	close_log(log);
 }
 
+static int stopped_with_lock;
+
+static void another_comes_and_a_third_is_stopped(void)
+{
+	another_comes();
+	stopped_with_lock = openat(beside.bed->dir, "lock", O_RDWR);
+	assert_int_equal(mq_sys->lock(stopped_with_lock, MQ_LOCK_WRITE, MQ_LOG_APPEND_BYTE, 1, false), 0);
+}
+
+/* What is durable may be acknowledged, whoever was stopped with the append lock in his hand. */
+static void an_acknowledgement_waits_for_no_lock(void **state)
+{
+	struct bed *bed = *state;
+	struct mq_log *log = open_log(bed);
+	struct mq_log_ticket t;
+
+	have_beside(bed);
+	t = append(log, "a\n", 1, MQ_ACK_DURABLE);
+	beside.in_fdatasync = another_comes_and_a_third_is_stopped;
+	alarm(60);
+	wait_for(log, &t, MQ_ACK_DURABLE);
+	alarm(0);
+	expect(bed, 0, "a\n");
+	close(stopped_with_lock);
+	append(log, "c\n", 1, MQ_ACK_NONE);
+	expect(bed, 0, "a\nb\nc\n");
+	have_none_beside();
+	close_log(log);
+}
+
 static void a_full_segment_rolls_and_the_chain_is_read_through(void **state)
 {
 	struct bed *bed = *state;
@@ -405,6 +435,7 @@ int main(void)
 	                                    teardown),
 	    cmocka_unit_test_setup_teardown(what_was_visible_stays_so_though_a_writer_goes_by_an_older_mark, setup, teardown),
 	    cmocka_unit_test_setup_teardown(what_asked_for_no_sync_is_seen_when_those_before_it_were_served, setup, teardown),
+	    cmocka_unit_test_setup_teardown(an_acknowledgement_waits_for_no_lock, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_producer_whose_first_batch_rolls_is_known_afterwards, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_full_segment_rolls_and_the_chain_is_read_through, setup, teardown),
 	    cmocka_unit_test_setup_teardown(state_removed_under_a_live_writer_is_made_anew, setup, teardown),
