@@ -122,3 +122,20 @@ slept() { # PID
 	is "$(timeout 30 mq-consume --timeout 200ms T)" "$(seq 3)"
 	let_go
 }
+
+@test "who waits for the lock for so long obeys a stop signal, too" {
+	mq-publish -m one T
+	hold_append $lock
+	for tool in 'mq-publish -m two' 'mq-topic purge' 'mq-topic delete'; do
+		$tool --timeout 60s T 2> said &
+		pid=$!
+		until_true slept $pid
+		kill -TERM $pid
+		status=0
+		wait $pid || status=$?
+		[ "$status" = 143 ] || { echo "$tool: status $status"; cat said; false; }
+		has "$(cat said)" 'stopped while another process holds the append lock'
+	done
+	let_go
+	is "$(mq-consume T)" one
+}
