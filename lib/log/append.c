@@ -70,6 +70,8 @@ static int put_batch(struct mq_log *log, struct mq_batch *b, const void *body, s
 	bool clear = log->durable_pos >= t->strict_end || t->strict_start >= t->strict_end;
 	int rc = mq_segment_write(&log->head, start, b, body, err);
 
+	if (rc == 0)
+		rc = mq_log_drop_oldest(log, err);
 	if (rc < 0)
 		return rc;
 	index_batch(log, b);

@@ -66,6 +66,8 @@ void mq_log_show_rest(struct mq_log *log);
  * fit), or MQ_EINPUT (one record that never will).  check_size asks what no waiting and no dropping mends, before a roll. */
 int mq_log_check_size(struct mq_log *log, const struct mq_batch *b, struct mq_err *err);
 int mq_log_make_room(struct mq_log *log, const struct mq_batch *b, struct mq_err *err);
+/* What must go for the batch goes, when that is written and not published. */
+int mq_log_drop_oldest(struct mq_log *log, struct mq_err *err);
 
 /* measure.c: bytes of the segments that hold anything at or above log_start, the head's up to its tail; and where the oldest
  * of them ends (UINT64_MAX: it is the head). */

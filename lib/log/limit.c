@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The topic's limit: so many records, so many bytes from the log start on.  A batch is in whole or not at all; one
- * of which a part would fit is refused as such, and its maker cuts it.  Under drop-oldest the log start moves before the
- * batch is written: by records as far as needed, by bytes whole segments at a time.  That is not synced: nothing is removed
- * here, and a start that a power loss puts back is moved again by the next append.
+ * of which a part would fit is refused as such, and its maker cuts it.  Under drop-oldest the log start moves: by
+ * records as far as needed, by bytes whole segments at a time.  It does when the batch is written and before it is published,
+ * so that nothing is dropped for what the disk has no space for.  That is not synced: nothing is removed here, and a start
+ * that a power loss puts back is moved again by the next append.
  */
 #include <errno.h>
 
@@ -77,9 +78,10 @@ static int limit_messages(struct mq_log *log, const struct mq_batch *b, uint64_t
 		return 0;
 	if (b->count > let_in)
 		return let_in ? in_parts(log, let_in, UINT64_MAX, err) : full("max.messages", max, err);
-	*start = next + b->count - max;
-	rc = let_see(log, *start, err);
-	return rc < 0 ? rc : mq_start_advance_soon(log->dir, log->opt.topic_id, *start, err);
+	rc = let_see(log, next + b->count - max, err);
+	if (rc == 0)
+		*start = next + b->count - max;
+	return rc;
 }
 
 /* No space can be made any more: nothing but this batch would be there. */
@@ -88,10 +90,10 @@ static bool alone(const struct mq_log *log, const struct mq_batch *b, uint64_t o
 	return b->count == 1 && oldest_end == UINT64_MAX && log->tail.next_offset == log->head.h.base_offset;
 }
 
-static int limit_bytes(struct mq_log *log, const struct mq_batch *b, uint64_t start, struct mq_err *err)
+static int limit_bytes(struct mq_log *log, const struct mq_batch *b, uint64_t *start, struct mq_err *err)
 {
-	uint64_t max = log->opt.max_bytes, bytes = 0, end = UINT64_MAX, now = start, around = mq_batch_len(b) - b->stored_len;
-	int rc = max > 0 ? mq_log_measure(log, start, &bytes, &end, err) : 0;
+	uint64_t max = log->opt.max_bytes, bytes = 0, end = UINT64_MAX, around = mq_batch_len(b) - b->stored_len;
+	int rc = max > 0 ? mq_log_measure(log, *start, &bytes, &end, err) : 0;
 
 	while (rc == 0 && max > 0 && bytes + mq_batch_len(b) > max) {
 		if (alone(log, b, end))
@@ -99,21 +101,32 @@ static int limit_bytes(struct mq_log *log, const struct mq_batch *b, uint64_t st
 		if (!log->opt.drop_oldest || end == UINT64_MAX)
 			return b->count > 1 && bytes + around < max ? in_parts(log, b->count, max - bytes - around, err)
 			                                            : full("max.bytes", max, err);
-		now = end;
-		rc = mq_log_measure(log, now, &bytes, &end, err);
+		*start = end;
+		rc = mq_log_measure(log, *start, &bytes, &end, err);
 	}
-	return rc < 0 || now == start ? rc : mq_start_advance_soon(log->dir, log->opt.topic_id, now, err);
+	return rc;
 }
 
 int mq_log_make_room(struct mq_log *log, const struct mq_batch *b, struct mq_err *err)
 {
-	uint64_t start;
+	uint64_t was, start;
 	int rc;
 
+	log->start_due = 0;
 	if (log->opt.max_messages == 0 && log->opt.max_bytes == 0)
 		return 0;
-	rc = mq_log_start(log, &start, err);
+	rc = mq_log_start(log, &was, err);
+	start = was;
 	if (rc == 0)
 		rc = limit_messages(log, b, &start, err);
-	return rc < 0 ? rc : limit_bytes(log, b, start, err);
+	if (rc == 0)
+		rc = limit_bytes(log, b, &start, err);
+	if (rc == 0 && start > was)
+		log->start_due = start;
+	return rc;
+}
+
+int mq_log_drop_oldest(struct mq_log *log, struct mq_err *err)
+{
+	return log->start_due ? mq_start_advance_soon(log->dir, log->opt.topic_id, log->start_due, err) : 0;
 }

@@ -72,6 +72,7 @@ struct mq_log {
 	_Atomic uint64_t durable_pos; /* of head, a lower bound; raised by whoever syncs */
 	_Atomic uint64_t wrote_out;   /* of head: write-out was started up to here */
 	struct { uint64_t records, bytes; } room; /* set by -E2BIG: of the batch refused, what may come in one batch */
+	uint64_t start_due;       /* the log start with the batch at hand; 0: as it is */
 	struct { uint64_t from, next; } own; /* offsets that this handle wrote last, without others' between them */
 	struct mq_producers producers;
 	struct mq_scan scan;

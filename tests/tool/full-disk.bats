@@ -118,3 +118,23 @@ deletes_empty() {
 	is "$(mq-topic list)" ''
 }
 @test "a topic can be deleted without a segment, or without a state and room for one" { on_a_small_disk deletes_empty; }
+
+drops_oldest() {
+	mq-topic create T max.messages=100 when.full=drop-oldest
+	mq-topic create U max.bytes=64K when.full=drop-oldest
+	seq 50 | tee all | mq-publish T
+	for i in $(seq 8); do seq -f '%099.0f' $((i * 100)) $((i * 100 + 70)) | tee -a all-of-u | mq-publish U; done
+	fill
+	seq -f '%099.0f' 200 > in
+	fails 75 mq-publish --timeout 100ms -l T in
+	mq-consume T | diff - all
+	fails 75 mq-publish --timeout 100ms -l U in
+	mq-consume U | diff - all-of-u
+	rm disk/filler
+	mq-publish -l T in
+	mq-consume T | diff - <(tail -n 100 in)
+	mq-publish -l U in
+	mq-consume U > out
+	tail -n "$(wc -l < out)" <(cat all-of-u in) | diff - out
+}
+@test "drop-oldest drops nothing for what there is no space to store" { on_a_small_disk drops_oldest; }
