@@ -59,8 +59,7 @@ static int wait_for_space(struct mq_publish *pub, struct mq_out *out, struct mq_
 		tell_wait(pub, w, why);
 		int rc = pub->engine->wait_space(out->appender, last ? w->deadline_ns : until_ns, pub->err);
 		if (rc == MQ_EAGAIN && last)
-			return mq_err_set(pub->err, rc, "%s:%u: full, and no space came in time (--timeout)", pub->req->topic,
-			                  out->partition);
+			return mq_err_set(pub->err, rc, "%s; no space came in time (--timeout)", why);
 		if (rc != MQ_EAGAIN && rc != -EINTR)
 			return rc;
 	}
@@ -88,8 +87,7 @@ int mq_publish_await_space(struct mq_publish *pub, struct mq_out *out, int rc, s
 	struct mq_err why = *pub->err;
 
 	if (pub->facts.when_full == MQ_FULL_FAIL)
-		return rc == MQ_EAGAIN ? rc : mq_err_set(pub->err, MQ_EAGAIN, "%s:%u: full (when.full=fail)", pub->req->topic,
-		                                         out->partition);
+		return rc;
 	if (w->since_ns == 0) {
 		w->since_ns = mq_sys->clock_ns(MQ_CLOCK_MONOTONIC);
 		w->deadline_ns = timeout_ns < 0 ? -1 : w->since_ns + timeout_ns;

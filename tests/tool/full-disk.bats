@@ -12,6 +12,7 @@ on_a_small_disk() { # FUNCTION
 	export -f "$1" fill slept fails is has until_true a_torn_end
 	mkdir disk
 	PATH=$MQ_BUILD/bin:$PATH MQ_SPOOL=$PWD/disk/spool timeout 60 unshare -Urm bash -euc '
+		shopt -s lastpipe
 		mount -t tmpfs -o size=800k none disk
 		trap "kill \$(jobs -p) 2> /dev/null || true" EXIT
 		'"$1"
@@ -44,6 +45,22 @@ waits() {
 	is "$(mq-consume T | wc -c)" 100005
 }
 @test "a publisher waits for space" { on_a_small_disk waits; }
+
+says_why() {
+	mq-topic create T when.full=fail
+	mq-publish -m one T
+	fill
+	head -c 100000 /dev/zero | tr '\0' x | fails 75 mq-publish T
+	has "$said" 'mq-publish: T:0: '
+	has "$said" 'no space left on device'
+	rm disk/filler
+	mq-topic create U
+	mq-publish -m one U
+	fill
+	head -c 100000 /dev/zero | tr '\0' x | fails 75 mq-publish --timeout 100ms U
+	has "$said" 'no space left on device; no space came in time (--timeout)'
+}
+@test "that the disk is full is said, not only that there was no space" { on_a_small_disk says_why; }
 
 waits_torn() {
 	mq-publish -m one T
