@@ -162,7 +162,7 @@ struct mq_publish_request {
 	uint64_t seq;                  /* 0: go on after the last stored */
 	int64_t ttl_ns;                /* 0: the topic's */
 	double rate;                   /* records a second; 0: as fast as it goes */
-	int64_t timeout_ns;            /* for space and locks; -1: for ever */
+	int64_t timeout_ns;            /* for space, and for the producer's name; -1: for ever, and not at all.  For locks: mq_set_timeout */
 	bool dry_run;
 	void (*confirm)(void *arg, const struct mq_confirmation *c); /* NULL: none; called in input order, when true */
 	void *confirm_arg;
