@@ -15,7 +15,8 @@
  * base/… and log/… loop.  Paths are relative to a directory descriptor and are opened with
  * openat2(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS); only `open_path` and
  * `mkdir_path` take a path from the user.  The calls that have no such flag find the directory of a
- * longer name in the same way, and never follow its last component.  All descriptors are close-on-exec from birth.
+ * longer name in the same way, and never follow its last component.  All descriptors are close-on-exec from birth, and
+ * what `openat` opens for reading keeps its access time, where this user may ask for that.
  */
 #ifndef MQ_SYS_SYS_H
 #define MQ_SYS_SYS_H

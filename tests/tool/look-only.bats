@@ -92,3 +92,30 @@ looks() { # COMMAND BEFORE EACH ...
 		looks'
 	fingerprint | diff before -
 }
+
+touched() { find spool -type f -newerat 2001-02-04 -printf '%P\n' | sort; }
+
+@test "reading leaves the times of access alone" {
+	seq 3 | mq-publish T
+	mq-consume -g g -n 1 T > /dev/null
+	find spool -type f -exec touch -a -d 2001-02-03 {} +
+	cat spool/topics/T/topic.conf > /dev/null
+	[ "$(touched)" = topics/T/topic.conf ] || skip 'no times of access on this file system'
+	touch -a -d 2001-02-03 spool/topics/T/topic.conf
+	is "$(mq-consume T)" "$(seq 3)"
+	is "$(mq-consume -g g T)" "$(seq 2 3)"
+	mq-publish -m 4 T
+	mq-topic show T > shown
+	is "$(touched)" ''
+}
+
+@test "who may not ask for that reads all the same" {
+	{ [ "$(id -u)" = 0 ] && command -v setpriv > /dev/null; } || skip 'needs another user to be'
+	seq 3 | mq-publish T
+	chmod a+x "$BATS_TEST_TMPDIR" "${BATS_TEST_TMPDIR%/*}" "${BATS_TEST_TMPDIR%/*/*}"
+	chmod -R a+rX spool
+	local other='setpriv --reuid=65534 --regid=65534 --clear-groups'
+	$other test -x "$MQ_BUILD/bin/mq-topic" -a -r spool/spool.conf || skip 'another user cannot come here'
+	run -1 $other dd iflag=noatime if=spool/topics/T/topic.conf of=/dev/null
+	is "$($other mq-consume T)" "$(seq 3)"
+}
