@@ -6,7 +6,10 @@
 
 #include "api/engine_spool_private.h"
 #include "spool/owner.h"
+#include "sys/hold.h"
 #include "sys/sys.h"
+
+#define OWNER_NS INT64_C(1000000000)
 
 /* Nobody owns it, perhaps: then the place itself is moved, here and now. */
 static int ack_as_owner(struct mq_spool *s, const char *group, struct mq_topic *t, uint32_t p, struct mq_err *err)
@@ -26,19 +29,51 @@ static int ack_as_owner(struct mq_spool *s, const char *group, struct mq_topic *
 	return rc;
 }
 
-/* Where there are too many, entries below the place may go first. */
+/* Has the place moved?  Who owns it was rung, and may be waited for so long: it may be busy. */
+static bool moves(struct group_handle *h, uint32_t p, struct mq_commit *c, bool wait)
+{
+	int64_t end_ns = mq_sys->clock_ns(MQ_CLOCK_MONOTONIC) + (wait ? OWNER_NS : 0), pause_ns = 100000;
+	struct mq_err unheard = MQ_ERR_INIT;
+	uint64_t seq, before = c->offset;
+	uint32_t seeks = c->seeks;
+	int which, rc;
+
+	do {
+		rc = mq_group_topic_read(&h->g, p, c, &which, &seq, &unheard);
+		if (rc < 0 || which < 0 || c->seeks != seeks)
+			return false;
+		if (c->offset > before)
+			return true;
+		(void)mq_sys->poll(NULL, 0, pause_ns);
+		pause_ns = pause_ns < 10000000 ? 2 * pause_ns : pause_ns;
+	} while (!mq_stop_requested() && mq_sys->clock_ns(MQ_CLOCK_MONOTONIC) < end_ns);
+	return false;
+}
+
+/* Where there are too many, or no space for more, entries below the place may go first. */
 static int add_acks(struct group_handle *h, const char *group, uint32_t p, struct mq_commit *c, const uint64_t *offsets, size_t n,
                     struct mq_err *err)
 {
-	struct mq_err unheard;
-	uint64_t seq;
-	int which, rc = mq_acks_add(&h->g, p, c, offsets, n, err);
+	for (bool again = false;; again = true) {
+		struct mq_err unheard = MQ_ERR_INIT;
+		size_t done;
+		int rc = mq_acks_add(&h->g, p, c, offsets, n, &done, err);
 
-	if (rc != MQ_EAGAIN || ack_as_owner(h->t.spool, group, &h->t, p, &unheard) < 0 ||
-	    mq_group_topic_read(&h->g, p, c, &which, &seq, &unheard) < 0 || which < 0)
-		return rc;
-	*err = (struct mq_err)MQ_ERR_INIT;
-	return mq_acks_add(&h->g, p, c, offsets, n, err);
+		if (rc != MQ_EAGAIN && rc != -ENOSPC && rc != -EDQUOT)
+			return rc;
+		if (ack_as_owner(h->t.spool, group, &h->t, p, &unheard) < 0 || (!moves(h, p, c, rc != MQ_EAGAIN) && (again || rc != MQ_EAGAIN)))
+			return rc;
+		*err = (struct mq_err)MQ_ERR_INIT;
+		offsets += done;
+		n -= done;
+	}
+}
+
+static int compare(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
 }
 
 /* A record that is not there is told, and takes none of the others with it. */
@@ -57,6 +92,7 @@ static int add_what_is_there(struct group_handle *h, const char *group, uint32_t
 		else if (i == n_there)
 			bad = offsets[i]; /* the first */
 	}
+	qsort(there, n_there, sizeof *there, compare); /* the others may need the room of those below them */
 	if (n_there > 0)
 		rc = add_acks(h, group, p, c, there, n_there, err);
 	if (rc == 0 && n_there > 0)

@@ -7,9 +7,6 @@
 #include "spool/owner.h"
 #include "sys/sys.h"
 
-/* Below this it is not worth while to make the file anew, or to remove it. */
-enum { ACKS_KEEP = 4096 };
-
 static int lock_acks(struct mq_group_topic *g, uint32_t p, struct mq_err *err)
 {
 	return mq_group_lock(g, MQ_LOCK_WRITE, MQ_GROUP_ACKED_BYTE + p, "acknowledgements", err);
@@ -20,25 +17,48 @@ static void unlock_acks(struct mq_group_topic *g, uint32_t p)
 	mq_group_unlock(g, MQ_GROUP_ACKED_BYTE + p);
 }
 
-/* Most entries lie below the place, or count for nothing: they go.  The place must be durable before that. */
-static int tidy(struct mq_ownership *o, const uint64_t *left, size_t n_left, uint64_t size, struct mq_err *err)
+/* The room's entries that the place has passed are free again.  The place must be durable before that. */
+static int clear_room(struct mq_ownership *o, uint64_t size, struct mq_err *err)
 {
-	int rc;
+	struct mq_acks_room r;
+	int rc, fd = mq_acks_open(&o->g, o->partition);
 
-	if (size <= ACKS_KEEP || n_left > size / MQ_ACK_LEN / 2)
-		return 0;
-	rc = mq_ownership_sync(o, err);
-	if (rc < 0)
-		return rc;
-	if (n_left == 0)
-		return mq_acks_remove(&o->g, o->partition, err);
-	rc = mq_acks_rewrite(&o->g, o->partition, &o->commit, left, n_left, err);
-	if (rc == -ENOSPC || rc == -EDQUOT) { /* the old one holds them as well: consuming needs no space */
-		if (err)
-			err->code = 0, err->text[0] = 0;
-		rc = 0;
+	rc = fd < 0 ? fd : mq_acks_room_read(&r, fd, size);
+	if (rc == 0 && mq_acks_room_clear(&r, &o->commit) >= MQ_ACKS_KEPT) {
+		rc = mq_ownership_sync(o, err);
+		if (rc == 0)
+			rc = mq_acks_room_write(&r, fd);
 	}
-	return rc;
+	if (fd >= 0)
+		(void)mq_sys->close(fd);
+	return rc < 0 ? mq_err_sys(err, rc, "%s: cannot write acked.%u", o->g.label, o->partition) : 0;
+}
+
+/* More than the room holds, and most of it lies below the place, or counts for nothing: the file is made anew. */
+static int tidy(struct mq_ownership *o, const uint64_t *left, size_t n_left, const struct mq_acks *a, struct mq_err *err)
+{
+	int rc = -ENOSPC;
+
+	if (a->size > MQ_ACKS_ROOM && n_left <= a->size / MQ_ACK_LEN / 2) {
+		rc = mq_ownership_sync(o, err);
+		if (rc == 0)
+			rc = mq_acks_rewrite(&o->g, o->partition, &o->commit, left, n_left, err);
+		if (rc == -ENOSPC || rc == -EDQUOT) { /* the old one holds them as well: consuming needs no space */
+			if (err)
+				err->code = 0, err->text[0] = 0;
+			rc = -ENOSPC;
+		}
+	}
+	return rc == -ENOSPC && a->used >= MQ_ACKS_SLOTS - MQ_ACKS_KEPT ? clear_room(o, a->size, err) : rc == -ENOSPC ? 0 : rc;
+}
+
+/* So that there is room when the disk is full: what fails here, whoever acknowledges is told. */
+static void make_room(struct mq_ownership *o)
+{
+	int fd = mq_acks_open(&o->g, o->partition);
+
+	if (fd >= 0)
+		(void)mq_sys->close(fd);
 }
 
 /* Under the lock.  1: the place would move, and what is there must be durable first. */
@@ -60,7 +80,9 @@ static int merge(struct mq_ownership *o, struct mq_err *err)
 	else if (place > o->commit.offset)
 		rc = mq_ownership_commit(o, place, 0, err);
 	if (rc == 0)
-		rc = tidy(o, a.offset + i, a.n - i, a.size, err);
+		rc = tidy(o, a.offset + i, a.n - i, &a, err);
+	if (a.size == 0)
+		make_room(o);
 	mq_acks_release(&a);
 	return rc;
 }
@@ -110,15 +132,16 @@ void mq_group_ring(int dir)
 }
 
 int mq_acks_add(struct mq_group_topic *g, uint32_t p, const struct mq_commit *now, const uint64_t *offsets, size_t n,
-                struct mq_err *err)
+                size_t *ret_done, struct mq_err *err)
 {
 	int rc = lock_acks(g, p, err);
 
+	*ret_done = 0;
 	if (rc < 0)
 		return rc;
-	rc = mq_acks_append(g, p, now, offsets, n, err);
+	rc = mq_acks_append(g, p, now, offsets, n, ret_done, err);
 	unlock_acks(g, p);
-	if (rc == 0 || rc == MQ_EAGAIN) /* there may be something to tidy */
+	if (rc == 0 || rc == MQ_EAGAIN || rc == -ENOSPC || rc == -EDQUOT) /* there may be something to tidy */
 		mq_group_ring(g->dir);
 	return rc;
 }

@@ -22,7 +22,7 @@ static uint32_t entry_crc(const uint8_t *e, uint64_t at)
 	return mq_crc32c(mq_crc32c(0, pos, sizeof pos), e, MQ_ACK_LEN - 4);
 }
 
-static void encode(uint8_t *e, uint64_t at, uint64_t offset, const struct mq_commit *now)
+void mq_ack_encode(uint8_t e[MQ_ACK_LEN], uint64_t at, uint64_t offset, const struct mq_commit *now)
 {
 	mq_put_le64(e, offset);
 	mq_put_le32(e + 8, now->generation);
@@ -31,11 +31,18 @@ static void encode(uint8_t *e, uint64_t at, uint64_t offset, const struct mq_com
 	mq_put_le32(e + 20, entry_crc(e, at));
 }
 
-static bool decode(const uint8_t *e, uint64_t at, const struct mq_commit *now, uint64_t *ret_offset)
+bool mq_ack_decode(const uint8_t e[MQ_ACK_LEN], uint64_t at, const struct mq_commit *now, uint64_t *ret_offset)
 {
 	*ret_offset = mq_get_le64(e);
 	return mq_get_le32(e + 20) == entry_crc(e, at) && mq_get_le32(e + 8) == now->generation &&
 	       mq_get_le32(e + 12) == now->seeks && memcmp(e + 16, now->topic_id, 4) == 0;
+}
+
+bool mq_ack_free(const uint8_t e[MQ_ACK_LEN])
+{
+	static const uint8_t zero[MQ_ACK_LEN];
+
+	return memcmp(e, zero, MQ_ACK_LEN) == 0;
 }
 
 static void file_name(uint32_t p, char ret[32])
@@ -93,8 +100,9 @@ static int read_some(int fd, const struct mq_commit *now, uint8_t buf[READ_LEN],
 	for (size_t at = 0; at + MQ_ACK_LEN <= len; at += MQ_ACK_LEN) {
 		uint64_t offset;
 
-		if (decode(buf + at, a->size + at, now, &offset) && offset >= now->offset && keep(a, offset) < 0)
+		if (mq_ack_decode(buf + at, a->size + at, now, &offset) && offset >= now->offset && keep(a, offset) < 0)
 			return -ENOMEM;
+		a->used += a->size + at < MQ_ACKS_ROOM && !mq_ack_free(buf + at);
 	}
 	a->size += len;
 	return len == READ_LEN;
@@ -137,21 +145,7 @@ void mq_acks_release(struct mq_acks *a)
 }
 
 /* ---- writing ---- */
-static int open_to_add(struct mq_group_topic *g, const char *name)
-{
-	unsigned mode = g->topic->spool->file_mode;
-	int rc, fd = mq_sys->openat(g->dir, name, O_RDWR, 0);
-
-	if (fd != -ENOENT)
-		return fd;
-	fd = mq_sys->openat(g->dir, name, O_RDWR | O_CREAT | O_EXCL, mode);
-	rc = fd < 0 ? fd : mq_sys->fchmod(fd, mode);
-	if (fd >= 0 && rc < 0)
-		(void)mq_sys->close(fd);
-	return rc < 0 ? rc : fd;
-}
-
-static int write_at(int fd, const uint8_t *bytes, size_t len, uint64_t at)
+int mq_acks_write_at(int fd, const uint8_t *bytes, size_t len, uint64_t at)
 {
 	for (size_t done = 0; done < len;) {
 		ssize_t n = mq_sys->pwrite(fd, bytes + done, len - done, at + done);
@@ -172,7 +166,7 @@ static size_t encode_all(uint8_t *bytes, uint64_t at, const struct mq_commit *no
 
 	for (size_t i = 0; i < n; i++)
 		if (offsets[i] >= now->offset) {
-			encode(bytes + len, at + len, offsets[i], now);
+			mq_ack_encode(bytes + len, at + len, offsets[i], now);
 			len += MQ_ACK_LEN;
 		}
 	return len;
@@ -186,36 +180,68 @@ static bool holds(const uint64_t *offsets, size_t n, uint64_t offset)
 	return false;
 }
 
+/* Behind the last whole entry: zeros, over a torn one, so that the length tells of no doubt any more.  Without room for them the
+ * next one syncs the directory again. */
+static void even(int fd, uint64_t *size)
+{
+	static const uint8_t zero[MQ_ACK_LEN];
+	uint64_t at = *size - *size % MQ_ACK_LEN;
+
+	*size = at;
+	if (mq_acks_write_at(fd, zero, sizeof zero, at) == 0)
+		*size = at + MQ_ACK_LEN;
+}
+
+/* What counts, in the room and behind the end: a record below the place is done already. */
+static int add_all(struct mq_group_topic *g, int fd, uint64_t size, const struct mq_commit *now, const uint64_t *offsets, size_t n,
+                   uint8_t *bytes, size_t *ret_done)
+{
+	struct mq_acks_room r;
+	size_t i = 0;
+	int behind = 0, rc = mq_acks_room_read(&r, fd, size);
+
+	if (rc == 0 && (r.used == 0 || size % MQ_ACK_LEN != 0))
+		rc = mq_sys->fsync(g->dir);
+	if (rc < 0)
+		return rc;
+	if (size % MQ_ACK_LEN != 0)
+		even(fd, &size);
+	while (i < n && (offsets[i] < now->offset || mq_acks_room_add(&r, now, offsets[i])))
+		i++;
+	if (r.upto > 0)
+		rc = mq_acks_room_write(&r, fd);
+	if (rc == 0 && i < n)
+		behind = mq_acks_write_at(fd, bytes, encode_all(bytes, size, now, offsets + i, n - i), size);
+	if (rc == 0 && (r.upto > 0 || i < n))
+		rc = mq_sys->fdatasync(fd);
+	if (rc == 0)
+		*ret_done = behind < 0 ? i : n;
+	return rc < 0 ? rc : behind;
+}
+
 int mq_acks_append(struct mq_group_topic *g, uint32_t p, const struct mq_commit *now, const uint64_t *offsets, size_t n,
-                   struct mq_err *err)
+                   size_t *ret_done, struct mq_err *err)
 {
 	uint8_t *bytes = malloc(n * MQ_ACK_LEN + 1);
 	struct mq_stat st;
 	char name[32];
 	int fd, rc;
 
+	*ret_done = 0;
 	file_name(p, name);
-	fd = bytes ? open_to_add(g, name) : -ENOMEM;
+	fd = bytes ? mq_acks_open(g, p) : -ENOMEM;
 	rc = fd < 0 ? fd : mq_sys->stat(fd, &st);
-	if (rc == 0 && st.size >= MQ_ACKS_MAX && !holds(offsets, n, now->offset))
+	if (rc < 0) {
+		mq_err_sys(err, rc, "%s: cannot open %s", g->label, name);
+	} else if (st.size >= MQ_ACKS_MAX && !holds(offsets, n, now->offset)) {
 		rc = mq_err_set(err, MQ_EAGAIN,
 		                "%s: %u acknowledgements wait above offset %llu of partition %u, which has none: acknowledge that record, "
 		                "or set the place with mq-group seek",
 		                g->label, MQ_ACKS_MAX / MQ_ACK_LEN, (unsigned long long)now->offset, p);
-	else if (rc == 0) {
-		uint64_t at = st.size - st.size % MQ_ACK_LEN; /* a torn end is written over */
-		size_t len = encode_all(bytes, at, now, offsets, n);
-
-		if (len > 0 && (st.size == 0 || st.size % MQ_ACK_LEN != 0))
-			rc = mq_sys->fsync(g->dir);
-		if (rc == 0 && len > 0)
-			rc = write_at(fd, bytes, len, at);
-		if (rc == 0 && len > 0)
-			rc = mq_sys->fdatasync(fd);
+	} else {
+		rc = add_all(g, fd, st.size, now, offsets, n, bytes, ret_done);
 		if (rc < 0)
 			mq_err_sys(err, rc, "%s: cannot write %s", g->label, name);
-	} else {
-		mq_err_sys(err, rc, "%s: cannot open %s", g->label, name);
 	}
 	free(bytes);
 	if (fd >= 0)
@@ -226,7 +252,8 @@ int mq_acks_append(struct mq_group_topic *g, uint32_t p, const struct mq_commit 
 int mq_acks_rewrite(struct mq_group_topic *g, uint32_t p, const struct mq_commit *now, const uint64_t *offsets, size_t n,
                     struct mq_err *err)
 {
-	uint8_t *bytes = malloc(n * MQ_ACK_LEN + 1);
+	enum { SHORT = MQ_ACKS_ROOM - MQ_ACK_LEN }; /* the entry that evens it out is the room's last */
+	uint8_t *bytes = calloc(1, SHORT + n * MQ_ACK_LEN + 1);
 	char name[32];
 	size_t len;
 	int rc;
@@ -235,20 +262,9 @@ int mq_acks_rewrite(struct mq_group_topic *g, uint32_t p, const struct mq_commit
 		return mq_err_set(err, -ENOMEM, "no memory for %zu acknowledgements", n);
 	file_name(p, name);
 	len = encode_all(bytes, 0, now, offsets, n);
-	bytes[len++] = 0;
-	rc = mq_file_put(g->dir, name, g->topic->spool->file_mode, bytes, len, true, err);
+	rc = mq_file_put(g->dir, name, g->topic->spool->file_mode, bytes, (len < SHORT ? SHORT : len) + 1, true, err);
 	free(bytes);
 	if (rc < 0)
 		mq_err_prefix(err, "%s", g->label);
 	return rc;
-}
-
-int mq_acks_remove(struct mq_group_topic *g, uint32_t p, struct mq_err *err)
-{
-	char name[32];
-	int rc;
-
-	file_name(p, name);
-	rc = mq_sys->unlinkat(g->dir, name, false);
-	return rc < 0 && rc != -ENOENT ? mq_err_sys(err, rc, "%s: cannot remove %s", g->label, name) : 0;
 }

@@ -12,6 +12,7 @@
 #include "base/name.h"
 #include "base/parse.h"
 #include "log/cursor.h"
+#include "spool/acks_file.h"
 #include "spool/check_internal.h"
 #include "spool/dirs.h"
 #include "sys/sys.h"
@@ -219,11 +220,20 @@ static int owners(struct place *g, int fd, uint64_t size)
 	return 0;
 }
 
-/* ---- acked.P: entries of 24 bytes, the checksum of the first 20 seeded with their position (acks.c) ---- */
-enum { ACK_LEN = 24 };
+/* ---- acked.P: entries of 24 bytes, zero or the checksum of the first 20 seeded with their position (acks_file.h) ---- */
+enum { ACK_LEN = MQ_ACK_LEN };
+
+/* The zero byte behind a file that was made anew: who acknowledges next evens it out. */
+static bool made_anew(int fd, uint64_t size)
+{
+	uint8_t last;
+
+	return size % ACK_LEN == 1 && size > MQ_ACKS_ROOM - ACK_LEN && mq_check_read(fd, &last, 1, size - 1) == 1 && last == 0;
+}
 
 static int acked(struct place *g, const char *name, int fd, uint64_t size)
 {
+	static const uint8_t zero[ACK_LEN];
 	uint8_t e[ACK_LEN], pos[8];
 
 	for (uint64_t at = 0; at + ACK_LEN <= size; at += ACK_LEN) {
@@ -233,6 +243,8 @@ static int acked(struct place *g, const char *name, int fd, uint64_t size)
 		if (n < 0)
 			return cannot(g, (int)n, name);
 		mq_put_le64(pos, at);
+		if (n == ACK_LEN && memcmp(e, zero, sizeof e) == 0)
+			continue;
 		if (n == ACK_LEN && mq_get_le32(e + 20) == mq_crc32c(mq_crc32c(0, pos, sizeof pos), e, ACK_LEN - 4))
 			continue;
 		rc = mq_check_tell(g->c, MQ_CHECK_CONFIG, g->where, name, &(struct mq_check_place){.position = at, .length = ACK_LEN},
@@ -240,9 +252,15 @@ static int acked(struct place *g, const char *name, int fd, uint64_t size)
 		if (rc != 0)
 			return rc;
 	}
-	/* One zero byte: the file was made anew, and the next acknowledgement is written over it. */
-	if (size % ACK_LEN == 0 || (size % ACK_LEN == 1 && mq_check_read(fd, e, 1, size - 1) == 1 && e[0] == 0))
+	if (made_anew(fd, size))
 		return 0;
+	if (size % ACK_LEN == 0)
+		return size >= MQ_ACKS_ROOM
+		           ? 0
+		           : mq_check_tell(g->c, MQ_CHECK_TORN, g->where, name,
+		                           &(struct mq_check_place){.position = size, .length = MQ_ACKS_ROOM - size},
+		                           mq_check_not(g->c, "it grows by what is acknowledged"),
+		                           "its room was cut short, or a full disk had none when it was made");
 	return mq_check_tell(g->c, MQ_CHECK_TORN, g->where, name,
 	                     &(struct mq_check_place){.position = size - size % ACK_LEN, .length = size % ACK_LEN},
 	                     mq_check_not(g->c, "the next acknowledgement is written over it"), "half an acknowledgement, promised to nobody");

@@ -56,10 +56,11 @@ int mq_ownership_handler_fd(struct mq_ownership *o, struct mq_err *err);
 /* What a printed position carries so that a stranger's is refused: the topic's id, generation and seek count. */
 void mq_ownership_token(const struct mq_group_topic *g, const struct mq_commit *c, char ret[40]);
 
-/* Acknowledgements from outside: take them into the place (an owner), or add them (anyone).  n offsets, any order. */
+/* Acknowledgements from outside: take them into the place (an owner), or add them (anyone).  n offsets, any order; the
+ * first *ret_done of them are durable, whatever is returned. */
 int mq_acks_merge(struct mq_ownership *o, struct mq_err *err);
 int mq_acks_add(struct mq_group_topic *g, uint32_t p, const struct mq_commit *now, const uint64_t *offsets, size_t n,
-                struct mq_err *err);
+                size_t *ret_done, struct mq_err *err);
 int mq_acks_count(struct mq_group_topic *g, uint32_t p, const struct mq_commit *now, uint64_t *ret, struct mq_err *err);
 
 /* Set the place by hand: counts a seek, so that positions printed before are refused. */

@@ -113,6 +113,29 @@ def on_a_full_disk_all_is_read_and_a_group_commits_and_goes_on_after_a_crash():
             fs.close()
 
 
+@test
+def on_a_full_disk_what_was_printed_is_acknowledged():
+    for kind in SIZE:
+        fs = small(kind)
+        try:
+            os.environ['MQ_SPOOL'] = fs.at + '/spool'
+            mq('mq-publish', 'orders', data=numbers(0, 1000).encode())
+            printed = mq('mq-consume', '--manual', '--timeout', '0', '-g', 'till', 'orders', status=(75,)).splitlines(True)
+            fill_up(fs)
+            for line in printed[:200]:
+                mq('mq-group', 'commit', '-g', 'till', data=line.encode())
+            assert committed('till', 'orders')[0][0] == 200
+            fs.crash(kernel_fs.LOG)
+            fs.remount()
+            fill_up(fs)
+            assert committed('till', 'orders')[0][0] == 200
+            mq('mq-group', 'commit', '-g', 'till', data=''.join(printed[200:]).encode())
+            assert committed('till', 'orders')[0][0] == 1000
+            mq('mq-check')
+        finally:
+            fs.close()
+
+
 def while_it_is_full(load, killed):
     """A publisher dies in the middle of its batch; the group catches up; another joins; nothing is damaged."""
     killed.append(load.waiting.pop())

@@ -399,7 +399,7 @@ reader() { python3 -B "${MQ_SRC:-$BATS_TEST_DIRNAME/../..}/tests/reader.py" "$MQ
 
 @test "half an acknowledgement is torn, a bad one is told" {
 	printf 1234567890 >>"$spool/groups/billing/topics/orders/acked.0"
-	says '^torn 72 10 .*: half an acknowledgement, promised to nobody$'
+	says '^torn 4080 10 .*: half an acknowledgement, promised to nobody$'
 	put "$spool/groups/billing/topics/orders/acked.0" 30 X
 	run -0 check
 	[[ "${lines[*]}" == *"config 24 24 "*": an acknowledgement does not verify"* ]]

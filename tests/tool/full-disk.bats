@@ -9,7 +9,7 @@ setup_file() {
 
 # Each test runs again inside a name space with a small disk in disk/.
 on_a_small_disk() { # FUNCTION
-	export -f "$1" fill slept fails is has until_true a_torn_end
+	export -f "$1" fill slept fails is has until_true a_torn_end positions
 	mkdir disk
 	PATH=$MQ_BUILD/bin:$PATH MQ_SPOOL=$PWD/disk/spool timeout 60 unshare -Urm bash -euc '
 		shopt -s lastpipe
@@ -155,3 +155,41 @@ drops_oldest() {
 	tail -n "$(wc -l < out)" <(cat all-of-u in) | diff - out
 }
 @test "drop-oldest drops nothing for what there is no space to store" { on_a_small_disk drops_oldest; }
+
+positions() {
+	mq-consume --manual --timeout 0 -g G T > positions || [ $? = 75 ]
+}
+
+acknowledges() {
+	seq 2000 | mq-publish T
+	positions
+	fill
+	for i in $(seq 400); do sed -n "${i}p" positions | mq-group commit -g G; done
+	is "$(mq-consume --manual --timeout 0 -g G T 2> /dev/null | head -1 | cut -f 2)" 401
+	tail -n +401 positions | mq-group commit -g G
+	is "$(mq-consume -g G T)" ''
+}
+@test "a group acknowledges from outside on a full disk" { on_a_small_disk acknowledges; }
+
+acknowledges_while_owned() {
+	seq 3000 | mq-publish T
+	mq-publish -m one old
+	mq-consume --manual -g G -n 1 T | mq-group commit -g G
+	fill
+	mq-consume --manual -g G T | mq-group commit -g G
+	is "$(mq-consume -g G T)" ''
+}
+@test "whoever prints positions and who acknowledges them go on on a full disk" { on_a_small_disk acknowledges_while_owned; }
+
+acknowledges_above() {
+	seq 2000 | mq-publish T
+	positions
+	fill
+	tail -n +2 positions | fails 75 mq-group commit -g G
+	has "$said" 'no space left on device'
+	tail -n +2 positions | fails 75 mq-group commit -g G
+	head -n 1 positions | mq-group commit -g G
+	tail -n +2 positions | mq-group commit -g G
+	is "$(mq-consume -g G T)" ''
+}
+@test "acknowledgements above one that lacks are refused on a full disk, that one never" { on_a_small_disk acknowledges_above; }
