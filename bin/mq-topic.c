@@ -27,7 +27,7 @@ static const struct cli_option options[] = {
 	{'o', "offset", "X", "purge: up to here: an offset, end (the default), -N (all but the last N) or @TIME", CLI_TEXT,
 	 AT(offset), NULL, ON(PURGE)},
 	{'J', "json", NULL, "list, show: an object a line", CLI_FLAG, AT(json), NULL, ON(LIST) | ON(SHOW)},
-	{0, "force", NULL, "purge: over what groups have not read yet; delete: though a member of a group is at work", CLI_FLAG, AT(force), NULL, ON(PURGE) | ON(DELETE)},
+	{0, "force", NULL, "purge: over what groups have not read yet; delete: though a member of a group, or its handler, is at work", CLI_FLAG, AT(force), NULL, ON(PURGE) | ON(DELETE)},
 	{0, "dry-run", NULL, "check and say what would be done", CLI_FLAG, AT(dry_run), NULL,
 	 ON(CREATE) | ON(SET) | ON(PURGE) | ON(DELETE)},
 	{0},

@@ -189,7 +189,7 @@ static int topic_conf(struct mq_store *s, const char *topic, int (*fn)(void *arg
 	return rc < 0 ? mq_engine_no_memory(err) : stop;
 }
 
-/* Is any group's member at work on it? */
+/* Is any group's member at work on it, or a handler that a killed one left? */
 struct in_use {
 	struct mq_topic *t;
 	struct mq_err *err;
@@ -200,16 +200,20 @@ static int group_at_work(void *arg, const char *group)
 	const struct in_use *u = arg;
 	struct mq_group_topic g;
 	char line[MQ_GROUP_OWNER_LEN];
-	bool handler;
-	int rc = mq_group_topic_open(&g, u->t, group, false, NULL);
+	bool handler = false;
+	uint32_t p = 0;
+	int owned = 0;
 
-	if (rc < 0)
+	if (mq_group_topic_open(&g, u->t, group, false, NULL) < 0)
 		return 0;
-	for (uint32_t p = 0; p < u->t->conf.partitions && rc == 0; p++)
-		rc = mq_group_owner(&g, p, line, &handler, NULL) == 1;
+	for (; p < u->t->conf.partitions && owned != 1 && !handler; p++)
+		owned = mq_group_owner(&g, p, line, &handler, NULL);
 	mq_group_topic_release(&g);
-	if (rc == 1)
-		return mq_err_set(u->err, MQ_EAGAIN, "group %s is at work on %s: stop it, or use --force", group, u->t->name);
+	if (owned == 1)
+		return mq_err_set(u->err, MQ_EAGAIN, "group %s is at work on %s:%u: stop it, or use --force", group, u->t->name, p - 1);
+	if (handler)
+		return mq_err_set(u->err, MQ_EAGAIN, "group %s, %s:%u: a killed member's handler lives on: stop it, or use --force", group,
+		                  u->t->name, p - 1);
 	return 0;
 }
 

@@ -179,6 +179,43 @@ handler_left() {
 }
 @test "a group is not deleted while a killed member's handler lives" { each handler_left; }
 
+topic_handler_left() {
+	mq-topic create T --partitions 2
+	seq 3 | mq-publish -p 1 T
+	mq-consume -g g T -- sh -c 'sleep 60 & echo $! > pid; touch begun; wait' &
+	waiter=$!
+	until_true test -e begun
+	fails 75 mq-topic delete T
+	has "$said" 'group g is at work on T:0'
+	kill -KILL $waiter
+	wait $waiter || true
+	until_true sh -c 'mq-group show -g g T | grep -q "lives on"'
+	fails 75 mq-topic delete T
+	has "$said" "T:1"
+	has "$said" "group g"
+	has "$said" "handler"
+	fails 75 mq-topic delete --dry-run T
+	is "$(mq-consume T)" "$(seq 3)"
+	mq-topic delete --force --dry-run T
+	kill "$(cat pid)"
+	until_true mq-topic delete T
+	is "$(mq-topic list)" ''
+}
+@test "a topic is not deleted while a killed member's handler lives" { each topic_handler_left; }
+
+topic_handler_forced() {
+	seq 3 | mq-publish T
+	mq-consume -g g T -- sh -c 'sleep 60 & echo $! > pid; touch begun; wait' &
+	waiter=$!
+	until_true test -e begun
+	kill -KILL $waiter
+	wait $waiter || true
+	mq-topic delete --force T
+	is "$(mq-topic list)" ''
+	kill "$(cat pid)"
+}
+@test "a topic is deleted by force though a killed member's handler lives" { each topic_handler_forced; }
+
 all_or_none() {
 	for t in 0 1 2 3 4 5 6 7 8 9; do mq-publish -m x T$t; done
 	mq-consume -g g T0 T1 T2 T3 T4 T5 T6 T7 T8 T9 > /dev/null
