@@ -108,17 +108,17 @@ const char *cli_visible(char *to, size_t size, const char *text)
 	size_t at = 0;
 
 	while (*text && at + 5 < size) {
-		size_t n = utf8_length(text);
+		size_t n = mq_printable(text, strnlen(text, 4));
 		unsigned char byte = (unsigned char)*text;
 
-		if (n == 0) {
-			at += (size_t)snprintf(to + at, size - at, "\\x%02x", byte);
+		if (n > 0 && byte != '\t') {
+			memcpy(to + at, text, n);
+			at += n;
 		} else if (byte < 0x20 || byte == 0x7f) {
 			to[at++] = '^';
 			to[at++] = (char)(byte ^ 0x40);
 		} else {
-			memcpy(to + at, text, n);
-			at += n;
+			at += (size_t)snprintf(to + at, size - at, "\\x%02x", byte);
 		}
 		text += n ? n : 1;
 	}

@@ -101,7 +101,7 @@ static int unknown(const char *word, const char *hint)
 
 static int run_tool(char **argv)
 {
-	char directory[PATH_MAX], path[2 * PATH_MAX], name[128];
+	char directory[PATH_MAX], path[2 * PATH_MAX], name[128], visible[300];
 	const char *word = strncmp(argv[0], "mq-", 3) == 0 ? argv[0] + 3 : argv[0];
 
 	if (!*word || strchr(word, '/') || strlen(word) > 100)
@@ -115,7 +115,7 @@ static int run_tool(char **argv)
 		execvp(name, argv);
 	if (errno == ENOENT)
 		return unknown(word, "no such tool");
-	fprintf(stderr, "mq: %s: %s\n", name, strerror(errno));
+	fprintf(stderr, "mq: %s: %s\n", cli_visible(visible, sizeof visible, name), strerror(errno));
 	return MQ_EXIT_IO;
 }
 

@@ -89,6 +89,10 @@ struct mq_operand {
 };
 int mq_parse_operand(struct mq *mq, const char *text, struct mq_operand *ret);
 
+/* Bytes of the character at text, of which n are there, where a terminal may be given it as it is; 0: its first byte must be made
+ * visible, for it is none, or steers the terminal, or turns text round. */
+size_t mq_printable(const char *text, size_t n);
+
 enum mq_ack_level { MQ_ACK_LEVEL_DEFAULT = -1, MQ_ACK_LEVEL_NONE, MQ_ACK_LEVEL_WRITTEN, MQ_ACK_LEVEL_DURABLE, MQ_ACK_LEVEL_ALL };
 
 /* ---- topics ---- */

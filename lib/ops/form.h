@@ -33,12 +33,4 @@ int mq_form_format(struct mq_buf *out, const struct mq_buf *compiled, const stru
 /* Bytes as cat -v shows them, but for tab, and for UTF-8 that prints. */
 int mq_form_visible(struct mq_buf *out, const char *bytes, size_t n);
 
-/* Whether a well-formed UTF-8 sequence shows as what it is and steers nothing: no control character of ASCII but tab, none of
- * U+0080 to U+009F, no separator of lines, nothing that turns text round. */
-bool mq_form_prints(const char *p, size_t len);
-
-/* Bytes of a well-formed UTF-8 sequence at p; 0: there is none. */
-size_t mq_utf8_len(const char *p, size_t n);
-bool mq_utf8_ok(const char *p, size_t n);
-
 #endif

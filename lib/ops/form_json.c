@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "base/when.h"
 #include "ops/b64.h"
 #include "ops/form.h"
@@ -71,7 +72,7 @@ static int put_string(struct mq_buf *out, const char *p, size_t n, bool visible)
 			continue;
 		}
 		size_t len = c < 0x7f ? 1 : mq_utf8_len(p + i, n - i);
-		if (c < 0x7f || !mq_form_prints(p + i, len)) {
+		if (c < 0x7f || !mq_utf8_prints(p + i, len)) {
 			to = escape(to, len == 1 ? c : decode((const unsigned char *)p + i, len));
 		} else {
 			memcpy(to, p + i, len);

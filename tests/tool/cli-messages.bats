@@ -92,3 +92,28 @@ says() { # STATUS PART COMMAND... : one line that holds PART
 	says 66 'no topic nobody' mq-group show nobody
 	says 64 'mq-consume -j N' mq-topic -P list
 }
+
+# What a terminal could take as a command, or show in another order: C0, C1 as a byte and as a letter, line and paragraph separators,
+# and the marks that turn text round.
+@test "a reason holds nothing that steers a terminal, and letters as they are" {
+	local all=() name bad try
+	all=($'\e[2J' $'\x9b2J' $'\u009b2J' $'\u2028' $'\u2029' $'\u202a' $'\u202b' $'\u202c' $'\u202d' $'\u202e' $'\u2066' $'\u2067'
+		$'\u2068' $'\u2069' $'\x7f' $'\r' $'\n' $'\x07')
+	name="grün日本🐢$(printf '%s.' "${all[@]}")end"
+	for try in 'mq-publish T' 'mq-publish --rate' 'mq-publish -X' 'mq-topic create' 'mq-topic create T' 'mq-topic set t' \
+		'mq-consume -t' 'mq-group show -g' 'mq-consume -S' 'mq-topic create T -X' mq 'mq man' 'mq help'; do
+		run --separate-stderr $try "$name"
+		[ -n "$stderr" ]
+		for bad in "${all[@]}"; do
+			[[ $stderr != *"$bad"* ]] || { echo "$try: $(cat -v <<<"$stderr")"; false; }
+		done
+	done
+	for try in "$name=1" "when.full=$name"; do
+		run --separate-stderr mq-topic create T -X "$try"
+		for bad in "${all[@]}"; do
+			[[ $stderr != *"$bad"* ]] || { echo "$try: $(cat -v <<<"$stderr")"; false; }
+		done
+	done
+	run --separate-stderr mq-publish t $'grün日本🐢\u202eend'
+	[[ $stderr == *'grün日本🐢\xe2\x80\xaeend'* ]]
+}

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "base/utf8.h"
 #include "ops/b64.h"
 #include "ops/form.h"
 #include "ops/frame.h"
