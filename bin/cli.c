@@ -24,6 +24,12 @@ static void on_stop(int signal_number)
 	mq_stop(stop_session);
 }
 
+/* Beyond a limit on file sizes (setrlimit) the write fails, and is told as any that fails. */
+static void on_size_limit(int signal_number)
+{
+	(void)signal_number;
+}
+
 static void on_pipe(int signal_number)
 {
 	(void)signal_number;
@@ -32,20 +38,22 @@ static void on_pipe(int signal_number)
 
 /*
  * A stop signal is obeyed once and cleanly; the second one kills (SA_RESETHAND), which is safe at any
- * moment, only less tidy.  A signal that the parent ignores stays ignored (nohup).  SIGPIPE is caught,
- * not ignored, so that handlers, which inherit what is ignored, begin with its default.
+ * moment, only less tidy.  A signal that the parent ignores stays ignored (nohup).  SIGPIPE and SIGXFSZ
+ * are caught, not ignored, so that what we start, which inherits what is ignored, begins with their defaults.
  */
 static void catch_signals(struct mq *mq)
 {
 	static const int stops[] = {SIGINT, SIGTERM, SIGHUP};
 	struct sigaction old, stop = {.sa_handler = on_stop, .sa_flags = (int)SA_RESETHAND};
 	struct sigaction gone = {.sa_handler = on_pipe, .sa_flags = SA_RESTART};
+	struct sigaction too_large = {.sa_handler = on_size_limit, .sa_flags = SA_RESTART};
 
 	stop_session = mq;
 	for (size_t i = 0; i < sizeof stops / sizeof *stops; i++)
 		if (sigaction(stops[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
 			sigaction(stops[i], &stop, NULL);
 	sigaction(SIGPIPE, &gone, NULL);
+	sigaction(SIGXFSZ, &too_large, NULL);
 }
 
 /*

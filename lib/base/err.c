@@ -46,7 +46,10 @@ int mq_err_sys(struct mq_err *err, int code, const char *fmt, ...)
 
 	/* "No space left on device" stands in the middle of a sentence; "RPC …" keeps its capitals. */
 	char why[256];
-	snprintf(why, sizeof why, "%s", code == -ELOOP ? "it is a symbolic link, which is not followed" : strerror(-code));
+	snprintf(why, sizeof why, "%s",
+	         code == -ELOOP   ? "it is a symbolic link, which is not followed"
+	         : code == -EFBIG ? "the file would be larger than this process may make one (ulimit -f)"
+	                          : strerror(-code));
 	if (why[0] >= 'A' && why[0] <= 'Z' && !(why[1] >= 'A' && why[1] <= 'Z'))
 		why[0] = (char)(why[0] - 'A' + 'a');
 

@@ -235,8 +235,9 @@ int mq_segment_write(struct mq_segment *s, uint64_t pos, const struct mq_batch *
 		}
 	}
 	if (rc < 0) {
-		/* No space is no broken file: what stands behind pos was promised to nobody and is written over. */
-		if (rc != -ENOSPC && rc != -EDQUOT)
+		/* No space, or a limit of this process, is no broken file: what stands behind pos was promised to nobody and is written
+		 * over. */
+		if (rc != -ENOSPC && rc != -EDQUOT && rc != -EFBIG)
 			s->failed = true;
 		return mq_err_sys(err, rc, "segment %s: cannot write %llu bytes at %llu", s->name,
 		                  (unsigned long long)mq_batch_len(b), (unsigned long long)pos);

@@ -156,3 +156,34 @@ without() { # NUMBER
 	sed '$d' positions | mq-group commit -g g
 	[ "$(mq-consume -g g T)" = new ]
 }
+
+@test "a limit on file sizes fails a publisher, and does not kill it" {
+	export MQ_SPOOL=$PWD/spool PATH=$MQ_BUILD/bin:$PATH
+	mq-publish -m one T
+	head -c 200000 /dev/zero | tr '\0' x > in
+	(
+		ulimit -f 100
+		fails 75 mq-publish T in
+		has "$said" 'ulimit -f'
+		fails 75 mq-publish --producer p --seq 1 T in
+		has "$said" 'ulimit -f'
+		is "$(mq-consume T)" one
+		mq-publish -m two T
+	)
+	is "$(mq-consume T)" $'one\ntwo'
+	mq-publish --producer p --seq 1 T in
+	mq-consume T | diff - <(printf 'one\ntwo\n'; cat in; echo)
+	mq-check
+}
+
+@test "a limit on file sizes fails a consumer, and not its handlers" {
+	export MQ_SPOOL=$PWD/spool PATH=$MQ_BUILD/bin:$PATH
+	seq -f '%099.0f' 3000 > in
+	mq-publish T -l in
+	status=0
+	(ulimit -f 100; exec mq-consume T > out 2> said) || status=$?
+	is "$status" 74
+	has "$(cat said)" 'ulimit -f'
+	mq-consume -n 1 -g g T -- grep -E 'Sig(Ign|Cgt)' /proc/self/status > signals
+	while read -r _ mask; do is "$((0x$mask & 1 << 24))" 0; done < signals
+}
