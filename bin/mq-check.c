@@ -17,7 +17,7 @@ struct args {
 static const struct cli_option options[] = {
 	{0, "Options", NULL, NULL, CLI_HEADING, 0, NULL, 0},
 	{'p', "partition", "N", "this partition only", CLI_PARTITION, AT(partition), NULL, 0},
-	{0, "mend", NULL, "mend what can be mended: make caches anew, set torn ends aside", CLI_FLAG, AT(req.mend), NULL, 0},
+	{0, "mend", NULL, "mend what can be mended: make caches anew, step past torn ends, set a log start that was lost", CLI_FLAG, AT(req.mend), NULL, 0},
 	{0, "dry-run", NULL, "with --mend: say what would be mended", CLI_FLAG, AT(req.dry_run), NULL, 0},
 	{'J', "json", NULL, "findings as objects, one a line, and the sums at the end", CLI_FLAG, AT(json), NULL, 0},
 	{0},

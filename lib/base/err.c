@@ -76,13 +76,19 @@ void mq_err_prefix(struct mq_err *err, const char *fmt, ...)
 	snprintf(err->text + len, MQ_ERR_TEXT_MAX - len, ": %s", old);
 }
 
-int mq_err_lacks(struct mq_err *err)
+void mq_err_suffix(struct mq_err *err, const char *text)
 {
 	if (err && err->code) {
 		size_t len = strlen(err->text);
-		snprintf(err->text + len, MQ_ERR_TEXT_MAX - len, " (the spool lacks it: restore it)");
-		err->code = MQ_ECONFIG;
+		snprintf(err->text + len, MQ_ERR_TEXT_MAX - len, "%s", text);
 	}
+}
+
+int mq_err_lacks(struct mq_err *err)
+{
+	mq_err_suffix(err, " (the spool lacks it: restore it)");
+	if (err && err->code)
+		err->code = MQ_ECONFIG;
 	return MQ_ECONFIG;
 }
 

@@ -52,6 +52,9 @@ int mq_err_sys(struct mq_err *err, int code, const char *fmt, ...)
 void mq_err_prefix(struct mq_err *err, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Put text behind a reason already set: for a caller that knows what to do about it. */
+void mq_err_suffix(struct mq_err *err, const char *text);
+
 /* What was not found is a file that mq itself makes and keeps: not a topic that is not there (66), but a spool that is
  * not whole.  Returns MQ_ECONFIG. */
 int mq_err_lacks(struct mq_err *err);

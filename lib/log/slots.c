@@ -53,7 +53,7 @@ int mq_slots_read(int fd, uint32_t block, bool made, mq_slot_decode_fn *decode, 
 			continue; /* a write seen half-way, perhaps, and the later slot is written over in place */
 		if (seq[best] > 0)
 			break;
-		return mq_err_set(err, MQ_EDAMAGE, "%s: %sno slot verifies; restore it or set it by hand", what,
+		return mq_err_set(err, MQ_EDAMAGE, "%s: %sno slot verifies", what,
 		                  cut ? "it was cut short, and " : "");
 	}
 	*ret_seq = seq[best];

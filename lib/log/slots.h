@@ -30,7 +30,7 @@ struct mq_slots {
 
 /* Read both.  *ret_which: the valid slot of the higher sequence (0, 1), or -1 where neither was ever
  * written.  Both unreadable, or one unreadable and the other never written: MQ_EDAMAGE, loudly: an
- * older value must not be made up.  made: the file was made with room for the pair, so that a slot
+ * older value must not be made up; what to do about it the caller says.  made: the file was made with room for the pair, so that a slot
  * that is not whole was cut off, and is unreadable; 1 where the other one of such a pair counts. */
 typedef uint64_t mq_slot_decode_fn(const uint8_t raw[MQ_SLOT_LEN], uint32_t block, void *ret);
 int mq_slots_read(int fd, uint32_t block, bool made, mq_slot_decode_fn *decode, void *ret_value, size_t value_len,

@@ -8,6 +8,8 @@
 #include "log/slots.h"
 #include "sys/sys.h"
 
+#define TO_DO "mq-check --mend sets it to the first record held"
+
 static const char what[] = "start";
 
 static uint64_t decode(const uint8_t raw[MQ_SLOT_LEN], uint32_t block, void *ret)
@@ -94,10 +96,12 @@ static int read_start(int fd, const uint8_t topic_id[16], uint64_t *ret, int *re
 	struct mq_start v = {0};
 	int rc = mq_slots_read(fd, 0, true, decode, &v, sizeof v, ret_which, ret_seq, what, err);
 
+	if (rc >= 0 && (*ret_which < 0 || memcmp(v.topic_id, topic_id, 16) != 0))
+		rc = mq_err_set(err, MQ_EDAMAGE, "%s holds no log start of this topic", what);
+	if (rc == MQ_EDAMAGE)
+		mq_err_suffix(err, "; " TO_DO);
 	if (rc < 0)
 		return rc;
-	if (*ret_which < 0 || memcmp(v.topic_id, topic_id, 16) != 0)
-		return mq_err_set(err, MQ_EDAMAGE, "%s holds no log start of this topic; restore it", what);
 	*ret = v.log_start;
 	return 0;
 }
@@ -107,7 +111,7 @@ int mq_start_open(int dir, struct mq_err *err)
 	int fd = mq_sys->openat(dir, what, O_RDONLY, 0);
 
 	if (fd == -ENOENT)
-		return mq_err_set(err, fd, "%s is missing; mq-check --mend sets it to the first record held", what);
+		return mq_err_set(err, fd, "%s is missing; " TO_DO, what);
 	return fd < 0 ? mq_err_sys(err, fd, "cannot open %s", what) : fd;
 }
 

@@ -226,7 +226,7 @@ static int run(struct mq_check_partition *part)
 	/* After a power loss it may be ahead of a log that nobody has recovered: a gap will lead up to it. */
 	if (rc == 0 && part->have_start && part->n_chain > 0 && part->log_start > part->end_offset && part->trusted)
 		rc = mq_check_tell(part->c, MQ_CHECK_CONFIG, part->where, "start", &(struct mq_check_place){.length = MQ_SLOT_LEN},
-		                   mq_check_not(part->c, "nobody can know what it said"), "the log start, %llu, lies behind the end, %llu",
+		                   mq_check_not(part->c, "nobody can know what it said: remove it, and it is set to the first record held"), "the log start, %llu, lies behind the end, %llu",
 		                   (unsigned long long)part->log_start, (unsigned long long)part->end_offset);
 	if (rc == 0)
 		rc = mq_check_producers(part);

@@ -47,13 +47,17 @@ static int check_size(const struct mq_group_topic *g, struct mq_err *err)
 		if (st.size >= (uint64_t)mq_group_made_for(g) * 2 * MQ_SLOT_BLOCK || is_unfinished(g))
 			return 0;
 	}
-	return mq_err_set(err, MQ_EDAMAGE, "offsets: it was cut short; restore it or set it by hand");
+	return mq_err_set(err, MQ_EDAMAGE, "offsets: it was cut short; restore it, or set the place with mq-group seek");
 }
 
 static int read_pair(const struct mq_group_topic *g, uint32_t p, bool made, struct mq_commit *ret, int *ret_which,
                      uint64_t *ret_seq, struct mq_err *err)
 {
-	return mq_slots_read(g->offsets, p * 2, made, decode, ret, sizeof *ret, ret_which, ret_seq, "offsets", err);
+	int rc = mq_slots_read(g->offsets, p * 2, made, decode, ret, sizeof *ret, ret_which, ret_seq, "offsets", err);
+
+	if (rc == MQ_EDAMAGE)
+		mq_err_suffix(err, "; restore it, or set the place with mq-group seek");
+	return rc;
 }
 
 /* 1: what counts is all that a cut has left of it. */

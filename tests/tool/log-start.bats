@@ -126,6 +126,36 @@ stops_all() { # STATUS REASON
 	has "$said" 6
 }
 
+@test "whoever meets a bad log start is told what mends it, and that does" {
+	seq 5 | mq-publish T
+	bad 40 4136
+	stops_all 2 'mq-check --mend sets it to the first record held'
+	fails 0 mq-check --mend
+	is "$(mq-consume T)" "$(seq 5)"
+	seq 9 | mq-publish U
+	cp spool/topics/U/0/start $start
+	stops_all 2 'mq-check --mend sets it to the first record held'
+	fails 0 mq-check --mend
+	is "$(mq-consume T)" "$(seq 5)"
+}
+
+@test "of a log start behind the end mq-check says what sets it" {
+	seq 5 | mq-publish T
+	cp -a spool/topics/T/0 short
+	seq 5 | mq-publish T
+	mq-topic purge -o 9 T
+	cp $start later
+	rm -r spool/topics/T/0
+	mv short spool/topics/T/0
+	mq-publish -m 6 T
+	cp later $start
+	fails 2 mq-check --mend
+	has "$said" 'remove it, and it is set to the first record held'
+	rm $start
+	fails 0 mq-check --mend
+	is "$(mq-consume T)" "$(seq 6)"
+}
+
 @test "a topic without a log start can be deleted" {
 	mq-publish -m one T
 	rm $start
