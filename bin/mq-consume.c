@@ -110,7 +110,7 @@ static int check_forms(struct args *a)
 /* One record on a handler's stdin is the payload, byte for byte. */
 static int check_one_record(struct args *a)
 {
-	static const char *const printing[] = {"delimiter", "null", "key-delimiter", "json", "frame", "format"};
+	static const char *const printing[] = {"delimiter", "null", "key-delimiter", "json", "frame", "format", "raw"};
 	struct cli *cli = &a->cli;
 
 	if (!cli->command || a->coproc || a->req.batch)
@@ -155,6 +155,8 @@ static int take_operands(struct args *a)
 		return MQ_EXIT_IO;
 	if (n == 0)
 		return cli_usage(cli, "which topic?");
+	if (cli->topic && cli->n_operands)
+		return cli_usage(cli, "%s: -t stands in place of the operands", cli->operands[0]);
 	for (size_t i = 0; i < n; i++) {
 		struct mq_operand operand;
 		const char *text = i < cli->n_operands ? cli->operands[i] : cli->topic;

@@ -201,6 +201,19 @@ static int print_move(void *arg, const struct mq_seek_move *m)
 	return 0;
 }
 
+/* Offsets mean something in their own partition; all have a 0. */
+static bool is_offset(const char *to)
+{
+	return strspn(to, "0123456789") == strlen(to) && strspn(to, "0") < strlen(to);
+}
+
+static bool several(struct cli *cli, const char *topic)
+{
+	struct mq_topic_info info;
+
+	return mq_topic_show(cli->mq, topic, &info) == 0 && info.partitions > 1; /* that it is not there is told by the seek */
+}
+
 static int seek(struct args *a, const struct mq_operand *topic)
 {
 	struct cli *cli = &a->cli;
@@ -212,6 +225,8 @@ static int seek(struct args *a, const struct mq_operand *topic)
 	if (topic->partition >= 0 && cli_given(cli, "partition"))
 		return cli_usage(cli, "the partition is given twice");
 	cli->topic = topic->topic;
+	if (partition < 0 && !a->force && is_offset(to) && several(cli, topic->topic))
+		return cli_usage(cli, "%s would be the place in every partition: name one (%s:0, -p 0), or --force", to, topic->topic);
 	if (mq_group_seek(cli->mq, a->group, topic->topic, partition, to, a->force, a->dry_run, print_move, a) < 0)
 		return cli_fail(cli);
 	return 0;
@@ -269,7 +284,9 @@ static int run(struct args *a)
 	}
 	if (mq_group_delete(a->cli.mq, a->group, topic.topic, a->force, a->dry_run) < 0)
 		return cli_fail(&a->cli);
-	if (a->dry_run || a->cli.verbose)
+	if ((a->dry_run || a->cli.verbose) && topic.topic)
+		cli_say(&a->cli, "%s: its place in %s %s", a->group, topic.topic, a->dry_run ? "would be deleted" : "was deleted");
+	else if (a->dry_run || a->cli.verbose)
 		cli_say(&a->cli, "%s: %s", a->group, a->dry_run ? "would be deleted" : "deleted");
 	return 0;
 }

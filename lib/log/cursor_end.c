@@ -249,6 +249,8 @@ int mq_cursor_refresh(struct mq_cursor *c, struct mq_err *err)
 		c->visible_offset = c->log_start;
 	if (rc == 0 && c->written_offset < c->visible_offset)
 		c->written_offset = c->visible_offset;
+	if (rc == -ENOENT && err && err->code) /* the head, which nothing removes */
+		rc = mq_err_lacks(err);
 	if (rc < 0)
 		mq_err_prefix(err, "%s", c->label);
 	return rc;

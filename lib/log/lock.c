@@ -96,7 +96,7 @@ static int switch_head(struct mq_log *log, struct mq_err *err)
 	int rc = mq_segment_open_to_append(&s, log->dir, &told, err);
 
 	if (rc < 0)
-		return rc;
+		return rc == -ENOENT ? mq_err_lacks(err) : rc;
 	if (!mq_chain_siblings(&s.h, &told)) {
 		mq_segment_release(&s);
 		return mq_chain_foreign(err);

@@ -160,10 +160,12 @@ static int begin_walk(struct mq_consume *c, struct mq_feed *f)
 
 /* --- records -------------------------------------------------------------------------------- */
 
-static bool is_expired(const struct mq_consume *c, const struct mq_feed *f, const struct mq_rec *r, int64_t now_us)
+/* Its own expiry, else the topic's. */
+static bool is_expired(const struct mq_feed *f, const struct mq_rec *r, int64_t now_us)
 {
-	(void)c;
-	return (r->expiry_us && r->expiry_us <= now_us) || (f->ttl_us && r->time_us + f->ttl_us <= now_us);
+	int64_t expiry_us = r->expiry_us ? r->expiry_us : f->ttl_us ? r->time_us + f->ttl_us : INT64_MAX;
+
+	return expiry_us <= now_us;
 }
 
 static bool is_wanted(struct mq_consume *c, const struct mq_feed *f, const struct mq_rec *r)
@@ -175,7 +177,7 @@ static bool is_wanted(struct mq_consume *c, const struct mq_feed *f, const struc
 		c->report.skipped_filter++;
 		return false;
 	}
-	if ((r->expiry_us || f->ttl_us) && is_expired(c, f, r, mq_sys->clock_ns(MQ_CLOCK_REAL) / 1000)) {
+	if ((r->expiry_us || f->ttl_us) && is_expired(f, r, mq_sys->clock_ns(MQ_CLOCK_REAL) / 1000)) {
 		c->report.skipped_expired++;
 		return false;
 	}

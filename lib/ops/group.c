@@ -155,8 +155,8 @@ static int seek_to(struct mq *mq, const char *group, const char *topic, uint32_t
 	if (offset < b.log_start)
 		offset = b.log_start;
 	if (offset > b.visible)
-		return mq_err_set(&mq->err, MQ_EUSAGE, "%s:%" PRIu32 ": the end is %" PRIu64 ", and nobody stands behind it (%" PRIu64 ")",
-		                  topic, p, b.visible, offset);
+		return mq_err_set(&mq->err, MQ_EUSAGE, "%s:%" PRIu32 ": %" PRIu64 " lies behind the end, %" PRIu64, topic, p, offset,
+		                  b.visible);
 	*ret = (struct mq_seek_move){.partition = p, .before = place.offset, .after = offset, .had_before = place.set};
 	return 0;
 }

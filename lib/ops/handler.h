@@ -101,7 +101,8 @@ int mq_coproc_work(struct mq_consume *c, struct mq_job *j);
 
 /* handler_result.c: what a status means for a task.  Its place moves if it is done. */
 int mq_result_of_wait(struct mq_consume *c, const struct mq_job *j, struct mq_task *t, int wait_status);
-int mq_result_of_status(struct mq_consume *c, struct mq_task *t, int status);
+/* said: why, behind a colon; or empty. */
+int mq_result_of_status(struct mq_consume *c, struct mq_task *t, int status, const char *said);
 /* A coproc's: it gave no answer that counts. */
 int mq_result_failed(struct mq_consume *c, struct mq_task *t, const char *why);
 /* The first failure is the reason. */

@@ -135,9 +135,27 @@ static struct mq_task *take_first(struct mq_job *j)
 	return t;
 }
 
+/* What stands behind the first word, for people. */
+static void take_reason(const char *line, size_t len, char *ret, size_t cap)
+{
+	size_t n = 0;
+
+	while (n < len && line[n] != ' ' && line[n] != '\t')
+		n++;
+	while (n < len && (line[n] == ' ' || line[n] == '\t'))
+		n++;
+	while (len > n && line[len - 1] == '\r')
+		len--;
+	*ret = 0;
+	if (n < len)
+		snprintf(ret, cap, ": %.*s", (int)(len - n < cap ? len - n : cap), line + n);
+}
+
 static int answer(struct mq_consume *c, struct mq_job *j, const char *line, size_t len)
 {
 	int status = to_status(line, len);
+	char said[200];
+
 	if (!j->task) {
 		mq_result_fail(c, NULL, MQ_EAGAIN, "the handler answered '%.*s' to nothing", (int)(len < 60 ? len : 60), line);
 		return 0;
@@ -149,7 +167,8 @@ static int answer(struct mq_consume *c, struct mq_job *j, const char *line, size
 		         (int)(len < 60 ? len : 60), line);
 		return mq_result_failed(c, t, why);
 	}
-	return mq_result_of_status(c, t, status);
+	take_reason(line, len, said, sizeof said);
+	return mq_result_of_status(c, t, status, said);
 }
 
 /* All answers that are there.  1: some. */

@@ -287,7 +287,8 @@ int mq_publish_is_held(struct mq_publish *pub, struct mq_out *out, const struct 
 			                  pub->record_no, pub->sequence, pub->req->producer, pub->req->topic, out->partition, out->held);
 		if (!equal(r, &held))
 			return mq_err_set(pub->err, MQ_EINPUT,
-			                  "record %" PRIu64 ": %s has published other bytes as its number %" PRIu64 " (%s:%u)",
+			                  "record %" PRIu64 ": %s has published other bytes as its number %" PRIu64 " (%s:%u): other input is another "
+			                  "--producer's, or goes on without --seq",
 			                  pub->record_no, pub->req->producer, pub->sequence, pub->req->topic, out->partition);
 	}
 	pub->report.skipped++;

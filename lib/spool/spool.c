@@ -137,6 +137,24 @@ static int write_conf(struct mq_spool *s, const struct mq_stat *root, struct mq_
 	return rc;
 }
 
+static int is_name(void *arg, const char *name)
+{
+	(void)arg;
+	return *name != '.';
+}
+
+/* Whoever made the directories was not killed: it was a spool. */
+static int has_topics(struct mq_spool *s, struct mq_err *err)
+{
+	int dir = mq_dir_open(s->root, "topics", NULL), rc;
+
+	if (dir < 0)
+		return dir == -ENOENT ? 0 : mq_err_sys(err, dir, "cannot open topics");
+	rc = mq_dir_each(dir, is_name, NULL, err);
+	(void)mq_sys->close(dir);
+	return rc;
+}
+
 static int populate(struct mq_spool *s, const char *path, struct mq_err *err)
 {
 	static const char *const dirs[] = {"topics", "groups"};
@@ -145,6 +163,11 @@ static int populate(struct mq_spool *s, const char *path, struct mq_err *err)
 
 	if (rc == 0)
 		return mq_err_set(err, MQ_ECONFIG, "%s is not a spool and not empty: name another directory with -S", path);
+	if (rc == 1)
+		rc = has_topics(s, err);
+	if (rc == 1 && mq_sys->statat(s->root, "spool.conf", &root) == -ENOENT) /* else another process was quicker with both */
+		return mq_err_set(err, MQ_ECONFIG, "%s: spool.conf is missing, and there are topics: restore it, or copy one from a new "
+		                  "spool, without its line inode=, and run mq-check --mend", path);
 	if (rc < 0)
 		return rc;
 	rc = mq_sys->stat(s->root, &root);

@@ -95,7 +95,11 @@ until_said() { # PATTERN: within ten seconds
 @test "a failed record says that the run ends, and what then" {
 	mq-publish -m x t
 	run -75 --separate-stderr mq-consume -g g t -- false
-	[[ $stderr == *"t:0:0: "*"status 1"*"not committed"*"next"*"mq-group seek"* ]]
+	[[ $stderr == *"t:0:0: "*"status 1"*"not committed"*"next"*"mq-group seek -g g t:0:1" ]]
+	mq-group seek -g g t:0:1
+	[ "$(mq-consume -g g t)" = '' ]
+	run -75 --separate-stderr mq-consume -g h --coproc t -- sh -c 'read -r line; echo fail the bridge is closed'
+	[[ $stderr == *"its handler failed with status 1: the bridge is closed; not committed"* ]]
 	run -75 --separate-stderr mq-consume -g h --commit=before t -- false
 	[[ $stderr == *"goes on behind it"* ]]
 	run -75 --separate-stderr mq-consume t -- false

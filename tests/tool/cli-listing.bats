@@ -109,3 +109,26 @@ spoil() { # TOPIC: its configuration no longer holds
 	run -0 mq-group seek -g unborn -o 0 --dry-run t
 	[ "$(mq-group list)" = g ]
 }
+
+@test "an offset is a place in one partition: nobody sets several to it by mistake" {
+	mq-topic create t --partitions 2
+	seq 4 | mq-publish -p 1 t
+	mq-consume -g g t >/dev/null
+	run -64 --separate-stderr mq-group seek -g g -o 3 t
+	[[ $stderr == *"name one"* ]]
+	run -0 mq-group seek -g g -o 3 t:1
+	[ "$output" = 't:1: 4 -> 3' ]
+	run -0 mq-group seek -g g -o 0 t
+	run -64 mq-group seek -g g -o 3 --force t
+	run -0 mq-group seek -g g -o end t
+}
+
+@test "a group's place in one topic goes, and that is what is said" {
+	mq-publish -m x t
+	mq-publish -m x u
+	mq-consume -g g t u >/dev/null
+	run -0 --separate-stderr mq-group delete --dry-run -g g t
+	[ "$stderr" = 'mq-group: g: its place in t would be deleted' ]
+	run -0 mq-group delete -g g t
+	[ "$(mq-group show -g g --json | jq -r .topic)" = u ]
+}

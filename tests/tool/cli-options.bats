@@ -86,6 +86,8 @@ refused() { # COMMAND... : 64, one line on stderr that names the tool, no spool
 	refused mq-consume -g g orders --
 	refused mq-consume -g g --manual orders -- true
 	refused mq-consume -g g --coproc --batch 3 orders -- true
+	refused mq-consume -t orders orders
+	refused mq-consume --raw orders -- cat
 	refused mq-group seek -o end orders
 	refused mq-group seek -g g orders
 	refused mq-group commit

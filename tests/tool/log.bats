@@ -187,3 +187,28 @@ without() { # NUMBER
 	mq-consume -n 1 -g g T -- grep -E 'Sig(Ign|Cgt)' /proc/self/status > signals
 	while read -r _ mask; do is "$((0x$mask & 1 << 24))" 0; done < signals
 }
+
+@test "a spool that lacks its last segment is not whole, whoever asks" {
+	export MQ_SPOOL=$PWD/spool PATH=$MQ_BUILD/bin:$PATH
+	seq 3 | mq-publish T
+	rm "$MQ_SPOOL"/topics/T/0/*.seg
+	for how in 'mq-consume' 'mq-consume -g g' 'mq-publish -m x' 'mq-topic show'; do
+		fails 78 timeout 20 $how T
+		has "$said" 'the spool lacks it'
+	done
+}
+
+@test "a spool whose configuration is lost is not made anew" {
+	export MQ_SPOOL=$PWD/spool PATH=$MQ_BUILD/bin:$PATH
+	seq 3 | mq-publish T
+	mv "$MQ_SPOOL/spool.conf" lost
+	fails 78 mq-publish -m x T
+	has "$said" 'spool.conf is missing, and there are topics'
+	[ ! -e "$MQ_SPOOL/spool.conf" ]
+	fails 78 mq-consume T
+	mq-publish -S new -m x T
+	grep -v '^inode=' new/spool.conf > "$MQ_SPOOL/spool.conf"
+	mq-check --mend > out
+	is "$(mq-consume T)" "$(seq 3)"
+	mq-check
+}
