@@ -146,12 +146,22 @@ static int parse_cluster(struct cli *cli, const char *letters, char **next)
 	return CLI_GO;
 }
 
+static const char *list_of(const char *const *words, char *to, size_t cap)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; words[i] && at < cap; i++)
+		at += (size_t)snprintf(to + at, cap - at, "%s%s", i ? ", " : "", words[i]);
+	return to;
+}
+
 /* The verb is the first operand; every option given must go with it. */
 static int take_verb(struct cli *cli)
 {
 	const char *const *verbs = cli->tool->verbs;
 	const struct cli_option *o;
 	const char *near;
+	char list[200];
 
 	if (!verbs)
 		return CLI_GO;
@@ -162,8 +172,8 @@ static int take_verb(struct cli *cli)
 			break;
 	if (!verbs[cli->verb]) {
 		near = cli_nearest(cli->operands[0], verbs);
-		return cli_usage(cli, "%s is not a thing to do here%s%s%s", cli->operands[0], near ? "; did you mean " : "",
-		                 near ? near : "", near ? "?" : "");
+		return near ? cli_usage(cli, "%s is not a thing to do here; did you mean %s?", cli->operands[0], near)
+		            : cli_usage(cli, "%s is not a thing to do here: %s", cli->operands[0], list_of(verbs, list, sizeof list));
 	}
 	for (size_t i = 0; (o = cli_option_at(cli->tool, i)); i++)
 		if (cli->given[i] && o->verbs && !(o->verbs & 1u << cli->verb))

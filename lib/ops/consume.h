@@ -109,6 +109,7 @@ struct mq_consume {
 	bool takes_news;              /* partitions were taken: what is armed is not all */
 	bool look_again;              /* at the places of what is owned */
 	bool told_place, told_held;   /* said once: -o is not used; others hold partitions */
+	bool told_lost;               /* the same: records are not held any more */
 	bool told_waiting;            /* said, too: that topics[0] and its spool are waited for */
 	bool ended;                   /* nothing more is to be read */
 	char damage[400];             /* the first damage passed */

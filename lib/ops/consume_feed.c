@@ -23,7 +23,7 @@ static void tell_damage(struct mq_consume *c, struct mq_feed *f, const struct mq
 	bool records = loss->to > loss->from;
 
 	if (records)
-		snprintf(what, sizeof what, "offsets %" PRIu64 " to %" PRIu64, loss->from, loss->to);
+		snprintf(what, sizeof what, "offsets %" PRIu64 " to %" PRIu64, loss->from, loss->to - 1);
 	else
 		snprintf(what, sizeof what, "a batch without records, %s", loss->where);
 	if (!c->report.damage)
@@ -46,8 +46,11 @@ static int lose(struct mq_consume *c, struct mq_feed *f, const struct mq_loss *l
 		c->report.damage++;
 		c->report.damage_records += n;
 	} else {
-		mq_ops_notice(c->mq, 1, "%s:%" PRIu32 ": offsets %" PRIu64 " to %" PRIu64 " are not held any more", f->topic, f->partition,
-		              loss->from, loss->to);
+		/* A group counts them, and is told once a run. */
+		mq_ops_notice(c->mq, c->req->group && n && !c->told_lost ? 0 : 1,
+		              "%s:%" PRIu32 ": offsets %" PRIu64 " to %" PRIu64 " are not held any more", f->topic, f->partition, loss->from,
+		              loss->to - (loss->to > loss->from));
+		c->told_lost |= n > 0;
 	}
 	f->lost += n;
 	f->lost_to = n ? to : f->lost_to;

@@ -117,3 +117,20 @@ says() { # STATUS PART COMMAND... : one line that holds PART
 	run --separate-stderr mq-publish t $'grün日本🐢\u202eend'
 	[[ $stderr == *'grün日本🐢\xe2\x80\xaeend'* ]]
 }
+
+@test "a group that lost records to a limit is told without being asked, once" {
+	mq-topic create lossy max.messages=3 when.full=drop-oldest
+	seq 3 | mq-publish lossy
+	mq-consume -g g -n 1 lossy >/dev/null
+	for i in 4 5 6 7 8; do mq-publish -m $i lossy; done
+	run -0 --separate-stderr mq-consume -g g lossy
+	[ "$output" = "$(seq 6 8)" ]
+	[ "$stderr" = 'mq-consume: lossy:0: offsets 1 to 4 are not held any more' ]
+	run -0 --separate-stderr mq-consume lossy
+	[ -z "$stderr" ]
+}
+
+@test "a verb that is none is told beside those that are" {
+	run -64 --separate-stderr mq-topic rm t
+	[[ $stderr == *"rm is not a thing to do here: create, list, show, set, purge, delete"* ]]
+}

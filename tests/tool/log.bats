@@ -29,7 +29,7 @@ without() { # NUMBER
 	mv "${segs[$1]}" gone
 	run -2 --separate-stderr mq-consume T
 	sed "$((from + 1)),${to}d" all | diff - <(echo "$output")
-	has "$stderr" "offsets $from to $to are damaged"
+	has "$stderr" "offsets $from to $((to - 1)) are damaged"
 	run -2 --separate-stderr mq-consume -g g T
 	sed "$((from + 1)),${to}d" all | diff - <(echo "$output")
 	mq-consume -o "$to..end" T | diff - <(sed "1,${to}d" all)
@@ -53,7 +53,7 @@ without() { # NUMBER
 	segs=("${segs[@]:0:1}" "${segs[@]:2}")
 	run -2 --separate-stderr mq-consume T
 	sed "$(($(base "${segs[0]}") + 101)),$(base "${segs[1]}")d" all | diff - <(echo "$output")
-	has "$stderr" "offsets 100 to $(base "${segs[1]}") are damaged"
+	has "$stderr" "offsets 100 to $(($(base "${segs[1]}") - 1)) are damaged"
 	has "$stderr" '1 damaged places passed'
 }
 
