@@ -60,7 +60,7 @@ _mq() {
 		if (( COMP_CWORD == first )) || [[ ${COMP_WORDS[first]} == help ]]; then
 			mapfile -t COMPREPLY < <(compgen -W "$(mq --completion)" -- "$cur")
 		else
-			_mq_tool "mq-${COMP_WORDS[first]}" "$cur" "${COMP_WORDS[@]:first+1:COMP_CWORD-first-1}"
+			_mq_tool "mq-${COMP_WORDS[first]}" "$cur" "${COMP_WORDS[@]:1:first-1}" "${COMP_WORDS[@]:first+1:COMP_CWORD-first-1}"
 		fi
 	fi
 }

@@ -57,6 +57,7 @@ offers() {
 @test "the topics offered are those of the spool that -S names" {
 	mq-publish -S "$BATS_TEST_TMPDIR/other" -m x elsewhere
 	[ "$(offers mq-consume -S "$BATS_TEST_TMPDIR/other" '')" = elsewhere ]
+	[ "$(offers mq -S "$BATS_TEST_TMPDIR/other" consume '')" = elsewhere ]
 }
 
 @test "completing never makes a spool" {
