@@ -229,6 +229,8 @@ static int report_status(struct args *a, int status, const struct mq_consume_rep
 		return status;
 	if (report->damage)
 		return MQ_EXIT_DAMAGE;
+	if (report->left)
+		return cli_error(cli, MQ_EXIT_AGAIN, "%u partitions were not free in time: run again", (unsigned)report->left);
 	return a->fail_empty && report->records == 0 ? MQ_EXIT_NOTHING : MQ_EXIT_DONE;
 }
 

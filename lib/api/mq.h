@@ -226,6 +226,8 @@ struct mq_consume_report {
 	uint64_t done, failed, rejected, released; /* of handlers */
 	uint64_t damage, damage_records;           /* places passed, offsets lost in them */
 	bool reader_gone;                          /* EPIPE: the other end had enough */
+	uint32_t left;                             /* partitions of a group waited for in vain; one of a member at work is no such, unless
+	                                            * timeout_ns was given */
 };
 int mq_consume(struct mq *mq, const struct mq_consume_request *req, struct mq_consume_report *ret);
 

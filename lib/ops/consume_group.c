@@ -12,6 +12,7 @@ static const int64_t COMMIT_INTERVAL_NS = INT64_C(5000000000); /* auto.commit.in
 static const int64_t PROBE_NS = 1000000;                       /* the first pause between two takes; then twice it */
 static const int64_t UNHEARD_NS = 1000000000;                  /* the pause where nobody will say that it is free */
 static const int64_t HEARD_NS = INT64_C(10000000000);          /* where a member at work will */
+static const int64_t TELL_NS = 1000000000;                     /* who waits longer says so */
 static const int64_t LEFT_NS = INT64_C(10000000000);           /* how long a killed owner's handler is waited for */
 
 static int64_t now_ns(void)
@@ -95,6 +96,15 @@ static int take(struct mq_consume *c, struct mq_feed *f)
 	return 1;
 }
 
+static void tell_waiting(struct mq_consume *c, const struct mq_feed *f, bool owned, const char *member)
+{
+	if (c->told_held || now_ns() - c->began_ns < TELL_NS)
+		return;
+	c->told_held = true;
+	mq_ops_notice(c->mq, 0, "%s:%" PRIu32 ": waiting for %s%s", f->topic, f->partition,
+	              owned && member ? "member " : "what a killed member's handler holds", owned && member ? member : "");
+}
+
 /* Without follow: is it worth while to wait for one that is not free? */
 static int leave(struct mq_consume *c, struct mq_feed *f)
 {
@@ -107,10 +117,13 @@ static int leave(struct mq_consume *c, struct mq_feed *f)
 	/* A member at work does that work; one that was killed leaves it, as soon as its handler is gone. */
 	bool manual = c->req->form == MQ_OUT_POSITIONS; /* then the timeout is for acknowledgements */
 	int64_t patience_ns = timeout_ns >= 0 && !manual ? timeout_ns : owned ? 0 : LEFT_NS;
-	if (waited_ns < patience_ns)
+	if (waited_ns < patience_ns) {
+		tell_waiting(c, f, owned, handler_left ? NULL : member);
 		return 0;
+	}
 	f->left = true;
-	mq_ops_notice(c->mq, owned ? 1 : 0, "%s:%" PRIu32 ": left to %s%s of group %s", f->topic, f->partition,
+	c->report.left += !owned || (timeout_ns >= 0 && !manual);
+	mq_ops_notice(c->mq, owned ? 2 : 0, "%s:%" PRIu32 ": left to %s%s of group %s", f->topic, f->partition,
 	              handler_left ? "a killed member's handler" : "member ", member, c->req->group);
 	return 0;
 }
@@ -156,7 +169,7 @@ static void tell_held(struct mq_consume *c)
 	for (size_t i = 0; i < c->feeds_n; i++)
 		held += !c->feeds[i].source && !c->feeds[i].left;
 	if (!c->told_held)
-		mq_ops_notice(c->mq, 1, "%zu of %zu partitions are held by other members of group %s: waiting until they leave", held,
+		mq_ops_notice(c->mq, held < c->feeds_n ? 1 : 2, "%zu of %zu partitions are held by other members of group %s: waiting until they leave", held,
 		              c->feeds_n, c->req->group);
 	c->told_held = true;
 }

@@ -179,6 +179,26 @@ handler_left() {
 }
 @test "a group is not deleted while a killed member's handler lives" { each handler_left; }
 
+waits_in_vain() {
+	seq 0 4 | mq-publish T
+	mq-consume -g g T -- sh -c 'sleep 60 & echo $! > pid; touch begun; wait' &
+	waiter=$!
+	until_true test -e begun
+	is "$(mq-consume -g g T)" '' # a member at work does it
+	fails 75 mq-consume --timeout 20ms -g g T
+	has "$said" '1 partitions were not free in time'
+	kill -KILL $waiter
+	wait $waiter || true
+	until_true sh -c 'mq-group show -g g T | grep -q "lives on"'
+	fails 75 mq-consume --timeout 1200ms -g g T
+	has "$said" "T:0: waiting for what a killed member's handler holds"
+	has "$said" '1 partitions were not free in time'
+	kill "$(cat pid)"
+	until_true sh -c '! mq-group show -g g T | grep -q "lives on"'
+	is "$(mq-consume --timeout 20ms -g g T)" "$(seq 0 4)"
+}
+@test "who waits in vain for a partition says so, and that it is to be tried again" { each waits_in_vain; }
+
 topic_handler_left() {
 	mq-topic create T --partitions 2
 	seq 3 | mq-publish -p 1 T
