@@ -22,6 +22,12 @@ int mq_log_start(struct mq_log *log, uint64_t *ret, struct mq_err *err);
 /* sync.c: sync all that is published, under the append lock (a roll's), noting it.  Failure leaves "started". */
 int mq_log_sync_locked(struct mq_log *log, struct mq_err *err);
 
+/* sync_unknown.c: the ticket's segment is no longer the head: 1, its successor says that the batch lies before its end. */
+int mq_log_fate(struct mq_log *log, const struct mq_tail *t, const struct mq_log_ticket *ticket, struct mq_err *err);
+/* The others return MQ_EBROKEN. */
+int mq_log_unknown(struct mq_log *log, const struct mq_log_ticket *ticket, int rc, struct mq_err *err);
+int mq_log_too_late(const struct mq_log_ticket *ticket, const struct mq_patience *p, struct mq_err *err);
+
 /* write_only.c: -EBUSY where there is a repair to make first and this user may not read the log; under the append lock. */
 int mq_log_leave_repairs(struct mq_log *log, struct mq_err *err);
 /* The same of syncs of head that others began and did not finish, under log->lead.  0: those who did are at work, or none is left. */

@@ -105,6 +105,7 @@ int mq_log_open(struct mq_log *log, int dir, const struct mq_log_options *opt, s
 
 	init(log);
 	log->opt = *opt;
+	log->patience = opt->patience;
 	rc = log->dir = open_file(dir, ".", O_RDONLY | O_DIRECTORY, err);
 	if (rc >= 0)
 		rc = log->lock = open_file(log->dir, "lock", O_RDWR, err);

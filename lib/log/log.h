@@ -46,7 +46,7 @@ struct mq_log_options {
 	bool drop_oldest;         /* at the limit the log start moves; else MQ_EAGAIN */
 	unsigned mode;            /* of files */
 	bool copied;              /* a copy of a partition: marks witness nothing beyond what its files hold (rule 10) */
-	const struct mq_patience *patience; /* for the append lock; borrowed; NULL: for ever */
+	const struct mq_patience *patience; /* for the append lock, and for syncs of others; borrowed; NULL: for ever */
 	const char *label;        /* "orders:3", borrowed, for reasons */
 	/* What commit slots know: raises *pos and *offset to the highest durable mark they carry for the segment, and
 	 * *committed to the highest offset committed.  Asked only in recovery. */
@@ -61,6 +61,7 @@ struct mq_log {
 	struct mq_log_options opt;
 	int dir;                  /* owned */
 	int lock, bell;           /* owned */
+	const struct mq_patience *patience; /* as it was opened with: for who waits in a second thread */
 	bool locked;              /* the append lock is held by this handle */
 	bool begins;              /* it was seen that the log start is there */
 	bool broken;              /* a step failed half-way: this handle does no more */
@@ -109,7 +110,7 @@ int mq_log_append(struct mq_log *log, const struct mq_batch *b, const void *body
 
 /* Wait until the ticket's batch is visible (MQ_ACK_WRITTEN) or durable (MQ_ACK_DURABLE), or for nothing (MQ_ACK_NONE); where much is unsynced, begin to
  * write it out.  MQ_EBROKEN: its segment was
- * closed below it, the outcome is unknown.  May run in a second thread beside mq_log_append. */
+ * closed below it, or no sync of it ended in time, the outcome is unknown.  May run in a second thread beside mq_log_append. */
 int mq_log_wait(struct mq_log *log, const struct mq_log_ticket *t, enum mq_ack level, struct mq_err *err);
 
 /* Lead a sync of all that is published, however long it takes: before a hand-over or an end. */

@@ -20,6 +20,8 @@
 #include "sys/hold.h"
 #include "sys/sys.h"
 
+#define SHORT_NS INT64_C(1000000000) /* a sync may take so long: a shorter patience is not about it */
+
 static int64_t max_i64(int64_t a, int64_t b)
 {
 	return a > b ? a : b;
@@ -166,6 +168,20 @@ static void wake(struct mq_log *log, int m, int rc)
 	(void)mq_sys->futex_wake(word, 1, class_of(seen + 1));
 }
 
+/* Of leaders that were stopped, perhaps.  A stop signal is held off with the append lock, so it does not end this. */
+static int wait_for_bytes(struct mq_log *log, uint64_t first, uint64_t n)
+{
+	struct mq_patience p = mq_patience_at_least(log->opt.patience, SHORT_NS);
+	int64_t end_ns = mq_patience_end(&p);
+	int rc;
+
+	p.stop = NULL;
+	do
+		rc = mq_patience_lock(&p, end_ns, log->lock, MQ_LOCK_WRITE, first, n);
+	while (rc == -EINTR && !mq_stop_requested());
+	return rc;
+}
+
 int mq_log_sync_locked(struct mq_log *log, struct mq_err *err)
 {
 	bool alone = log->head.unreadable; /* then nobody else may be at work */
@@ -176,9 +192,12 @@ int mq_log_sync_locked(struct mq_log *log, struct mq_err *err)
 	for (m = 0; m < MQ_STATE_MARKS && rc < 0 && !alone; m++)
 		rc = mq_sys->lock(log->lock, MQ_LOCK_WRITE, (uint64_t)(MQ_LOG_SYNC_BYTE + m), 1, false);
 	m -= !alone;
-	while (rc == -EAGAIN || rc == -EACCES || rc == -EINTR)
-		rc = mq_sys->lock(log->lock, MQ_LOCK_WRITE, (uint64_t)(MQ_LOG_SYNC_BYTE + m), n, true);
-	if (rc == 0) {
+	if (rc == -EAGAIN || rc == -EACCES || rc == -EINTR)
+		rc = wait_for_bytes(log, (uint64_t)(MQ_LOG_SYNC_BYTE + m), n);
+	if (rc == -ETIMEDOUT || rc == -EINTR) { /* nothing failed, so nobody closes the segment for it */
+		rc = mq_err_set(err, -EBUSY, "others began syncs, and did not end one within %g s (--timeout)",
+		                (double)mq_patience_at_least(log->opt.patience, SHORT_NS).ns / 1e9);
+	} else if (rc == 0) {
 		rc = lead(log, m, NULL, err);
 		(void)mq_sys->lock(log->lock, MQ_LOCK_NONE, (uint64_t)(MQ_LOG_SYNC_BYTE + m), n, false);
 		wake(log, m, rc);
@@ -189,39 +208,6 @@ int mq_log_sync_locked(struct mq_log *log, struct mq_err *err)
 	}
 	pthread_mutex_unlock(&log->lead);
 	return rc;
-}
-
-/* The ticket's segment is no longer the head: its successor says whether the batch lies before its end. */
-static int fate(struct mq_log *log, const struct mq_tail *t, const struct mq_log_ticket *ticket, struct mq_err *err)
-{
-	struct mq_segment_header h;
-	struct mq_segment s;
-	struct mq_segment_id id = t->segment;
-	uint64_t base = t->segment_base;
-
-	for (;;) {
-		int rc = mq_segment_open(&s, log->dir, base, id.b, false, err);
-
-		if (rc == -EACCES)
-			return mq_err_set(err, MQ_EBROKEN, "the outcome is unknown: a new segment says it, and this user may not read that");
-		if (rc < 0)
-			return rc;
-		h = s.h;
-		mq_segment_release(&s);
-		if (mq_segment_id_equal(&h.pred_id, &ticket->segment)) {
-			if (h.pred_end_pos >= ticket->end_pos)
-				return 1;
-			break;
-		}
-		if (mq_segment_id_none(&h.pred_id))
-			break;
-		id = h.pred_id;
-		base = h.pred_base;
-	}
-	return mq_err_set(err, MQ_EBROKEN,
-	                  "offsets %llu to %llu: their segment was closed below them after a failed sync; the outcome is "
-	                  "unknown: look before publishing again",
-	                  (unsigned long long)ticket->base_offset, (unsigned long long)ticket->next_offset - 1);
 }
 
 /* What the durable marks say of a ticket that is not safe yet. */
@@ -268,7 +254,7 @@ static int check(struct mq_log *log, const struct mq_log_ticket *ticket, enum mq
 	if (seq == 0)
 		return mq_err_set(err, MQ_EBROKEN, "state lost its tail while waiting; the outcome is unknown");
 	if (!mq_segment_id_equal(&t.segment, &ticket->segment))
-		return fate(log, &t, ticket, err);
+		return mq_log_fate(log, &t, ticket, err);
 	if (level == MQ_ACK_WRITTEN) {
 		mq_visible_end(&t, best.pos, best.end_offset, &visible, NULL);
 		return visible >= ticket->end_pos;
@@ -303,22 +289,19 @@ static int try_lead(struct mq_log *log, int m, const struct mq_log_ticket *ticke
 	return 1;
 }
 
-/* Leading failed: close the segment for all, then say what happened to ours: nobody knows. */
-static int unknown(struct mq_log *log, const struct mq_log_ticket *ticket, int rc, struct mq_err *err)
+/* When to look again: when the leader seems to be stalled, at the end of our patience at the latest. */
+static int64_t nap(int64_t end_ns, uint64_t sync_ns)
 {
-	struct mq_err why = MQ_ERR_INIT;
+	int64_t stall_ns = max_i64(20 * 1000 * 1000, 4 * (int64_t)sync_ns), left_ns;
 
-	if (rc != -EBUSY) /* that did not fail: it is for another to lead */
-		(void)mq_log_close_failed(log, &ticket->segment, &why); /* what fails here meets the next publisher as well */
-	mq_err_prefix(err, "offsets %llu to %llu, outcome unknown", (unsigned long long)ticket->base_offset,
-	              (unsigned long long)ticket->next_offset - 1);
-	if (err)
-		err->code = MQ_EBROKEN;
-	return MQ_EBROKEN;
+	if (end_ns < 0)
+		return stall_ns;
+	left_ns = max_i64(end_ns - mq_sys->clock_ns(MQ_CLOCK_MONOTONIC), 0);
+	return left_ns < stall_ns ? left_ns : stall_ns;
 }
 
-/* Sleep until a leader has finished.  1: done; 0: look again; *m: the byte to try next. */
-static int await(struct mq_log *log, const struct mq_log_ticket *ticket, enum mq_ack level, int *m, struct mq_err *err)
+/* Sleep until a leader has finished, or end_ns (-1: never) is there.  1: done; 0: look again; *m: the byte to try next. */
+static int await(struct mq_log *log, const struct mq_log_ticket *ticket, enum mq_ack level, int *m, int64_t end_ns, struct mq_err *err)
 {
 	struct outlook o = {0};
 	uint32_t *word, seen;
@@ -332,7 +315,7 @@ static int await(struct mq_log *log, const struct mq_log_ticket *ticket, enum mq
 	pthread_mutex_unlock(&log->lead);
 	if (rc == 0) {
 		uint32_t classes = o.at_work && *m == 0 ? class_of(o.covers ? seen : seen + 1) : CLASS_BOTH;
-		int slept = mq_sys->futex_wait(word, seen, classes, max_i64(20 * 1000 * 1000, 4 * (int64_t)o.sync_ns));
+		int slept = mq_sys->futex_wait(word, seen, classes, nap(end_ns, o.sync_ns));
 
 		if (slept == -ETIMEDOUT) { /* stalled: all marks count, and the next byte is tried */
 			*m = (*m + 1) % MQ_STATE_MARKS;
@@ -349,6 +332,8 @@ static int await(struct mq_log *log, const struct mq_log_ticket *ticket, enum mq
 
 int mq_log_wait(struct mq_log *log, const struct mq_log_ticket *ticket, enum mq_ack level, struct mq_err *err)
 {
+	struct mq_patience p = mq_patience_at_least(log->patience, SHORT_NS);
+	int64_t end_ns = 0;
 	int m = 0;
 
 	if (level == MQ_ACK_NONE)
@@ -366,11 +351,15 @@ int mq_log_wait(struct mq_log *log, const struct mq_log_ticket *ticket, enum mq_
 		}
 		rc = try_lead(log, m, ticket, err);
 		if (rc < 0)
-			return unknown(log, ticket, rc, err);
+			return mq_log_unknown(log, ticket, rc, err);
+		if (rc == 0 && end_ns == 0)
+			end_ns = mq_patience_end(&p);
 		if (rc == 0)
-			rc = await(log, ticket, level, &m, err);
+			rc = await(log, ticket, level, &m, end_ns, err);
 		if (rc != 0)
 			return rc < 0 ? rc : 0;
+		if (end_ns >= 0 && mq_sys->clock_ns(MQ_CLOCK_MONOTONIC) >= end_ns)
+			return mq_log_too_late(ticket, &p, err);
 	}
 }
 

@@ -10,12 +10,7 @@ static const int64_t SHORT_NS = INT64_C(1000000000); /* whoever works needs it f
 
 static struct mq_patience patience_of(const struct mq_group_topic *g)
 {
-	const struct mq_patience *all = g->topic->spool->patience;
-	struct mq_patience p = all ? *all : (struct mq_patience){.ns = -1};
-
-	if (p.ns >= 0 && p.ns < SHORT_NS)
-		p.ns = SHORT_NS;
-	return p;
+	return mq_patience_at_least(g->topic->spool->patience, SHORT_NS);
 }
 
 /* Who holds it may have been stopped: a signal that asks for an end is not kept waiting for that. */

@@ -13,6 +13,15 @@ int64_t mq_patience_end(const struct mq_patience *p)
 	return p && p->ns >= 0 ? mq_sys->clock_ns(MQ_CLOCK_MONOTONIC) + p->ns : -1;
 }
 
+struct mq_patience mq_patience_at_least(const struct mq_patience *p, int64_t ns)
+{
+	struct mq_patience ret = p ? *p : (struct mq_patience){.ns = -1};
+
+	if (ret.ns >= 0 && ret.ns < ns)
+		ret.ns = ns;
+	return ret;
+}
+
 static bool stopped(const struct mq_patience *p)
 {
 	return mq_stop_requested() || (p && p->stop && *p->stop);

@@ -17,6 +17,10 @@ struct mq_patience {
 	const volatile int *stop; /* not 0: an end was asked; NULL: only mq_stop_requested() tells */
 };
 
+/* The same, and so long at least: for what whoever works needs for less, so that a shorter patience is not about it.  NULL is for
+ * ever. */
+struct mq_patience mq_patience_at_least(const struct mq_patience *p, int64_t ns);
+
 /* The end of it, counted from now, on the monotonic clock; -1: never.  NULL is for ever. */
 int64_t mq_patience_end(const struct mq_patience *p);
 

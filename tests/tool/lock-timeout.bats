@@ -14,7 +14,7 @@ setup() {
 }
 
 teardown() {
-	kill $(jobs -p) 2> /dev/null || true
+	kill -KILL $(jobs -p) 2> /dev/null || true
 }
 
 # Ended by itself, with 75 and all that there is to say.
@@ -138,4 +138,48 @@ slept() { # PID
 	done
 	let_go
 	is "$(mq-consume T)" one
+}
+
+# Four who lead a sync and were stopped in it: no sync byte is left.
+stop_leaders() {
+	leaders=()
+	for i in 1 2 3 4; do
+		MQ_TEST_FAULT=fdatasync:1:path=.seg:stop-before "$MQ_BUILD/tests/traced/mq-publish" -m "stopped $i" T > /dev/null 2>&1 &
+		leaders+=($!)
+		until_true grep -qs '^State:.T' "/proc/$!/status"
+	done
+}
+
+kill_leaders() {
+	kill -KILL "${leaders[@]}"
+	wait "${leaders[@]}" 2> /dev/null || true
+}
+
+@test "what no sync made durable in time is told as unknown, never as stored" {
+	mq-publish -m one T
+	stop_leaders
+	fails 74 timeout 30 mq-publish --timeout 200ms -m two T
+	has "$said" 'T:0: offsets 5 to 5, outcome unknown'
+	has "$said" '1 s (--timeout)'
+	seq 3 | timeout 30 mq-publish --timeout 200ms --confirm T > out 2> said && status=0 || status=$?
+	[ "$status" = 74 ]
+	is "$(cut -f 1 out | sort -u)" -
+	mq-publish --timeout 200ms --ack none -m none T
+	kill_leaders
+	mq-publish --timeout 200ms -m last T
+	is "$(mq-consume T | sort -u | grep -c -e one -e two -e none -e last)" 4
+	mq-check
+}
+
+@test "a roll that cannot sync in time has stored nothing" {
+	mq-topic create T segment.bytes=8192
+	head -c 4000 /dev/zero | tr '\0' x | mq-publish --one T
+	stop_leaders
+	head -c 4000 /dev/zero | tr '\0' y > in
+	fails 75 timeout 30 mq-publish --timeout 200ms T in
+	has "$said" '1 s (--timeout)'
+	kill_leaders
+	mq-publish --timeout 200ms T in
+	is "$(mq-consume T | grep -c y)" 1
+	mq-check
 }
