@@ -46,6 +46,7 @@ int mq_log_unknown(struct mq_log *log, const struct mq_log_ticket *ticket, int r
 		(void)mq_log_close_failed(log, &ticket->segment, &why); /* what fails here meets the next publisher as well */
 	mq_err_prefix(err, "offsets %llu to %llu, outcome unknown", (unsigned long long)ticket->base_offset,
 	              (unsigned long long)ticket->next_offset - 1);
+	mq_err_suffix(err, "; look before publishing again");
 	if (err)
 		err->code = MQ_EBROKEN;
 	return MQ_EBROKEN;

@@ -151,6 +151,30 @@ syncing() { # STRACE'S OUTPUT
 	mq-check
 }
 
+stored() { # BYTES: the segment has grown
+	[ "$(stat -c %s "$MQ_SPOOL"/topics/T/0/*.seg)" -gt "$1" ]
+}
+
+@test "who may only write is told that it is stored and not known to last, and what to do, when a leader dies" {
+	mq-publish -m 1 T
+	write_only
+	MQ_TEST_FAULT=fdatasync:1:path=.seg:stop-before "$MQ_BUILD/tests/traced/mq-publish" -m 2 T &
+	leader=$!
+	until_true grep -qs '^State:.T' "/proc/$leader/status"
+	size=$(stat -c %s "$MQ_SPOOL"/topics/T/0/*.seg)
+	nobody mq-publish -m 3 T 2> said &
+	until_true stored "$size"
+	kill -KILL $leader
+	status=0
+	wait $! || status=$?
+	is "$status" 74
+	has "$(cat said)" 'offsets 2 to 2, outcome unknown'
+	has "$(cat said)" 'mq-check --mend'
+	has "$(cat said)" 'look before publishing again'
+	mq-check --mend
+	is "$(mq-consume T)" "$(seq 3)"
+}
+
 @test "a directory that cannot be listed is named" {
 	mq-publish -m 1 T
 	write_only
