@@ -32,7 +32,7 @@ class Outside:
                  set_robust_list, madvise, exit; rt_sigprocmask in the call that starts a thread, and before the first and
                  after the last call of the thread; rt_sigaction of the C library's own two signals
       jansson    4 bytes of /dev/urandom, once
-      cli.c      fcntl(F_GETFD) of 0, 1, 2; rt_sigaction of INT, TERM, HUP, PIPE; geteuid; isatty
+      cli.c      fcntl(F_GETFD) of 0, 1, 2; rt_sigaction of INT, TERM, HUP, PIPE, XFSZ; geteuid; isatty
       stdio      fstat of and write to 2, and 1 where the library does not write there; close of 1
       mq-bench   memfd_create, /dev/null and pipe2, and what is done to these descriptors; its number
       mq         its own place, and the program that it becomes
@@ -106,7 +106,7 @@ class Outside:
         return call.number(0) in (0, 1, 2) and call.number(1) == 1 or self.of_bench(call)
 
     def on_rt_sigaction(self, call, _alone):
-        return call.number(0) in (1, 2, 13, 15, 32, 33)
+        return call.number(0) in (1, 2, 13, 15, 25, 32, 33)
 
     def on_geteuid(self, _call, _alone):
         return True
