@@ -24,6 +24,7 @@
 #include "format/zip.h"
 #include "ops/input.h"
 #include "ops/pace.h"
+#include "sys/handles.h"
 #include "sys/thread.h"
 
 /* Batches that lie one behind the other, appended and not confirmed yet; or records that were held before. */
@@ -38,8 +39,8 @@ struct mq_held; /* what a named producer has in the log: publish_named.c */
 /* One partition written to. */
 struct mq_out {
 	uint32_t partition;
-	struct mq_appender *appender; /* NULL: closed, the least recently used */
-	uint64_t used;
+	struct mq_appender *appender; /* NULL: closed */
+	struct mq_handle handle;      /* of its descriptors */
 	struct mq_records records;
 	uint32_t timed;               /* records in it that brought their time */
 	uint64_t last_sequence;       /* of those in it */
@@ -91,8 +92,7 @@ struct mq_publish {
 	uint32_t robin;               /* the partition of records without a key */
 	struct mq_out **outs;         /* by partition; NULL: not used yet */
 	struct mq_out *dirty, *full;  /* lists of them */
-	size_t open_n;
-	uint64_t uses;
+	struct mq_handles handles;    /* of those that are open */
 	uint64_t full_bytes;          /* in all builders */
 	uint64_t record_no;           /* the input's current record, from 1 */
 	uint64_t routed;              /* records that have a partition */

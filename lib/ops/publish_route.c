@@ -12,28 +12,19 @@
 enum {
 	BUILDER_BYTES = 256 << 10, /* a builder is sent when it holds so much */
 	FULL_BYTES = 2 << 20,      /* all are sent when together they hold so much */
-	OPEN_MAX = 64,             /* partitions held open */
+	APPENDER_FDS = 8,          /* descriptors of a partition held open, at most */
 	KEEP_MAX = 16,             /* topics with more partitions give a builder's memory back each time */
 };
 
 /* --- partitions ----------------------------------------------------------------------------- */
 
-static int close_least_used(struct mq_publish *pub)
+static void close_out(struct mq_handle *h)
 {
-	struct mq_out *least = NULL;
-	for (uint32_t p = 0; p < pub->facts.partitions; p++) {
-		struct mq_out *out = pub->outs[p];
-		if (out && out->appender && (!least || out->used < least->used))
-			least = out;
-	}
-	/* What was sent there can only be waited for while it is open. */
-	int rc = mq_publish_settle(pub);
-	if (rc < 0)
-		return rc;
-	pub->engine->appender_close(least->appender);
-	least->appender = NULL;
-	pub->open_n--;
-	return 0;
+	struct mq_out *out = MQ_HANDLE_OF(h, struct mq_out, handle);
+
+	if (out->appender)
+		out->appender->engine->appender_close(out->appender);
+	out->appender = NULL;
 }
 
 int mq_publish_out(struct mq_publish *pub, uint32_t p, struct mq_out **ret)
@@ -45,17 +36,19 @@ int mq_publish_out(struct mq_publish *pub, uint32_t p, struct mq_out **ret)
 			return mq_publish_no_memory(pub);
 		out->partition = p;
 		mq_records_init(&out->records);
+		mq_handles_add(&pub->handles, &out->handle, APPENDER_FDS, close_out);
 	}
-	out->used = ++pub->uses;
 	*ret = out;
-	if (out->appender)
-		return 0;
-	int rc = pub->open_n >= OPEN_MAX ? close_least_used(pub) : 0;
-	if (rc == 0)
-		rc = pub->engine->appender_open(pub->mq->store, pub->req->topic, p, &out->appender, pub->err);
+	/* What was sent to others can only be waited for while they are open. */
+	int rc = mq_handles_takes(&pub->handles, &out->handle) ? mq_publish_settle(pub) : 0;
 	if (rc < 0)
 		return rc;
-	pub->open_n++;
+	mq_handles_use(&pub->handles, &out->handle);
+	if (out->appender)
+		return 0;
+	rc = pub->engine->appender_open(pub->mq->store, pub->req->topic, p, &out->appender, pub->err);
+	if (rc < 0)
+		return rc;
 	return pub->req->producer ? mq_publish_find(pub, out) : 0;
 }
 

@@ -7,6 +7,7 @@
 #include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -131,6 +132,15 @@ static pid_t real_pid(void)
 	return getpid();
 }
 
+static int real_fds_max(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return -errno;
+	return limit.rlim_cur < INT_MAX ? (int)limit.rlim_cur : INT_MAX;
+}
+
 static pid_t real_wait_child(pid_t pid, int *ret_status, bool block)
 {
 	int status = 0;
@@ -222,6 +232,7 @@ const struct mq_sys mq_sys_real = {
 	.clock_ns = real_clock_ns,
 	.random = real_random,
 	.pid = real_pid,
+	.fds_max = real_fds_max,
 	.spawn = real_spawn,
 	.wait_child = real_wait_child,
 	.kill = real_kill,
