@@ -12,14 +12,19 @@
 
 struct member {
 	struct mq_member base;
+	struct store *store;      /* borrowed */
 	struct mq_membership m;
 };
 
 struct owner {
 	struct mq_owner base;
-	struct mq_topic topic;
+	struct store *store;      /* borrowed */
+	struct shared_topic *topic;
 	struct mq_ownership o;
+	struct mq_handle handle;  /* of what it alone has open */
 };
+
+enum { OWNER_FDS = 1 };
 
 int mq_engine_spool_group_list(struct mq_store *s, int (*fn)(void *arg, const char *group), void *arg, struct mq_err *err)
 {
@@ -112,6 +117,7 @@ int mq_engine_spool_member_join(struct mq_store *s, const char *group, struct mq
 
 	if (!m)
 		return mq_engine_no_memory(err);
+	m->store = (struct store *)s;
 	rc = mq_membership_join(&m->m, mq_engine_spool_of(s), group, err);
 	if (rc < 0) {
 		free(m);
@@ -156,6 +162,20 @@ static int find_start(struct mq_topic *t, uint32_t p, const uint64_t *asked, uin
 	return rc;
 }
 
+static void rest(struct mq_handle *h)
+{
+	mq_ownership_rest(&MQ_HANDLE_OF(h, struct owner, handle)->o);
+}
+
+/* What it commits opens what it needs; others are closed before. */
+static struct mq_ownership *at_work(struct mq_owner *op)
+{
+	struct owner *o = (struct owner *)op;
+
+	mq_handles_use(&o->store->handles, &o->handle);
+	return &o->o;
+}
+
 int mq_engine_spool_owner_take(struct mq_member *mp, const char *topic, uint32_t p, const uint64_t *asked, struct mq_owner **ret,
                                struct mq_err *err)
 {
@@ -166,19 +186,21 @@ int mq_engine_spool_owner_take(struct mq_member *mp, const char *topic, uint32_t
 
 	if (!o)
 		return mq_engine_no_memory(err);
-	rc = mq_topic_open(&o->topic, m->m.spool, topic, err);
+	o->store = m->store;
+	rc = mq_engine_spool_share_topic(o->store, topic, &o->topic, err);
 	if (rc < 0)
 		goto free;
-	rc = find_start(&o->topic, p, asked, &start, err);
+	rc = find_start(&o->topic->t, p, asked, &start, err);
 	if (rc == 0)
-		rc = mq_ownership_take(&o->o, &m->m, &o->topic, p, start, err);
+		rc = mq_ownership_take(&o->o, &m->m, &o->topic->t, p, start, err);
 	if (rc <= 0)
 		goto topic;
+	mq_handles_add(&o->store->handles, &o->handle, OWNER_FDS, rest);
 	o->base.engine = &mq_engine_file;
 	*ret = &o->base;
 	return 1;
 topic:
-	mq_topic_release(&o->topic);
+	mq_engine_spool_leave_topic(o->store, o->topic);
 free:
 	free(o);
 	return rc;
@@ -195,7 +217,7 @@ int mq_engine_spool_owner_place(struct mq_owner *op, struct mq_place *ret, struc
 
 int mq_engine_spool_owner_merge_acks(struct mq_owner *op, struct mq_place *ret, struct mq_err *err)
 {
-	int rc = mq_acks_merge(&((struct owner *)op)->o, err);
+	int rc = mq_acks_merge(at_work(op), err);
 
 	return rc < 0 ? rc : mq_engine_spool_owner_place(op, ret, err);
 }
@@ -203,11 +225,12 @@ int mq_engine_spool_owner_merge_acks(struct mq_owner *op, struct mq_place *ret, 
 int mq_engine_spool_owner_arm(struct mq_owner *op, struct mq_wait *w, struct mq_err *err)
 {
 	struct mq_ownership *o = &((struct owner *)op)->o;
-	int rc;
+	int rc = mq_ownership_bell(o);
 
-	if (o->bell < 0)
-		o->bell = mq_sys->openat(o->g.dir, "bell", 0, 0);
-	rc = o->bell < 0 ? o->bell : mq_wait_watch(w, o->bell, IN_MODIFY | IN_CLOSE_WRITE, o->g.topic->spool->events);
+	if (rc >= 0)
+		rc = mq_wait_watch(w, rc, IN_MODIFY | IN_CLOSE_WRITE, o->g->topic->spool->events);
+	if (rc == -ENOENT)
+		return mq_err_set(err, MQ_ENOTOPIC, "%s: the group was deleted", o->g->label);
 	return rc < 0 ? mq_err_sys(err, rc, "cannot watch the group's place") : 0;
 }
 
@@ -220,7 +243,7 @@ int mq_engine_spool_owner_look(struct mq_owner *op, bool whole, struct mq_err *e
 
 int mq_engine_spool_owner_commit(struct mq_owner *op, uint64_t offset, uint64_t lost_more, struct mq_err *err)
 {
-	return mq_ownership_commit(&((struct owner *)op)->o, offset, lost_more, err);
+	return mq_ownership_commit(at_work(op), offset, lost_more, err);
 }
 
 int mq_engine_spool_owner_sync(struct mq_owner *op, struct mq_err *err)
@@ -239,8 +262,9 @@ void mq_engine_spool_owner_release(struct mq_owner *op)
 	struct mq_err ignored;
 
 	(void)mq_ownership_sync(&o->o, &ignored); /* who must know has synced before */
+	mq_handles_remove(&o->store->handles, &o->handle);
 	mq_ownership_release(&o->o);
-	mq_topic_release(&o->topic);
+	mq_engine_spool_leave_topic(o->store, o->topic);
 	free(o);
 }
 
@@ -249,7 +273,7 @@ int mq_engine_spool_owner_token(struct mq_owner *op, char ret_token[40], struct 
 	const struct mq_ownership *o = &((struct owner *)op)->o;
 
 	(void)err;
-	mq_ownership_token(&o->g, &o->commit, ret_token);
+	mq_ownership_token(o->g, &o->commit, ret_token);
 	return 0;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the files of the spool's engine share: engine_spool.c (store, topics, the table), engine_spool_write.c,
- * engine_spool_read.c, engine_spool_group.c, engine_spool_ack.c.  Each function is the table's of its name; engine.h says what it does.
+ * engine_spool_read.c, engine_spool_group.c, engine_spool_ack.c, engine_spool_share.c.  Each function is the table's of its name; engine.h says what it does.
  */
 #ifndef MQ_API_ENGINE_SPOOL_PRIVATE_H
 #define MQ_API_ENGINE_SPOOL_PRIVATE_H
@@ -10,10 +10,20 @@
 
 #include "api/engine_spool.h"
 #include "spool/group.h"
+#include "sys/handles.h"
+
+/* A topic that is open for all who read partitions of it, or own them. */
+struct shared_topic {
+	struct mq_topic t;
+	unsigned users;
+	struct shared_topic *next;
+};
 
 struct store {
 	struct mq_store base;
 	struct mq_spool spool;
+	struct mq_handles handles;   /* of sources and owners */
+	struct shared_topic *topics;
 };
 
 static inline struct mq_spool *mq_engine_spool_of(struct mq_store *s)
@@ -29,6 +39,10 @@ static inline int mq_engine_no_memory(struct mq_err *err)
 int mq_engine_spool_bounds(struct mq_store *s, const char *topic, uint32_t p, struct mq_bounds *ret, struct mq_err *err);
 /* What a cursor sees now. */
 int mq_engine_spool_fill_bounds(struct mq_cursor *c, struct mq_bounds *ret, struct mq_err *err);
+
+/* engine_spool_share.c: the topic of that name, opened anew, or where that is the one that is open already, that one. */
+int mq_engine_spool_share_topic(struct store *s, const char *name, struct shared_topic **ret, struct mq_err *err);
+void mq_engine_spool_leave_topic(struct store *s, struct shared_topic *t);
 
 /* ---- writing ---- */
 int mq_engine_spool_appender_open(struct mq_store *s, const char *topic, uint32_t p, struct mq_appender **ret,

@@ -16,7 +16,7 @@ int mq_cursor_open(struct mq_cursor *c, int dir, const char *label, const uint8_
 	int rc;
 
 	memset(c, 0, sizeof *c);
-	c->bell = c->start = -1;
+	c->dir = c->bell = c->start = -1;
 	mq_state_file_init(&c->state);
 	mq_segment_init(&c->seg);
 	mq_scan_init(&c->scan);
@@ -40,17 +40,9 @@ int mq_cursor_open(struct mq_cursor *c, int dir, const char *label, const uint8_
 
 void mq_cursor_release(struct mq_cursor *c)
 {
-	mq_state_file_release(&c->state);
-	mq_segment_release(&c->seg);
+	mq_cursor_rest(c);
 	mq_scan_release(&c->scan);
 	mq_chain_release(&c->chain);
-	if (c->bell >= 0)
-		(void)mq_sys->close(c->bell);
-	if (c->dir >= 0)
-		(void)mq_sys->close(c->dir);
-	if (c->start >= 0)
-		(void)mq_sys->close(c->start);
-	c->bell = c->dir = c->start = -1;
 }
 
 static bool at_head(const struct mq_cursor *c)
@@ -203,6 +195,18 @@ static int accept(struct mq_cursor *c, const struct mq_batch *b, const uint8_t *
 	return 1;
 }
 
+/* The segment has gone: the place by its offset.  1: go on. */
+static int look_for(struct mq_cursor *c, uint64_t expected, struct mq_err *err)
+{
+	int rc;
+
+	mq_chain_release(&c->chain);
+	rc = mq_cursor_seek(c, expected > c->want ? expected : c->want, err);
+	if (rc == 0 && err)
+		*err = (struct mq_err)MQ_ERR_INIT;
+	return rc < 0 ? rc : 1;
+}
+
 /* At the bound: go on in the successor, or see whether there is more.  1: go on; 0: the end. */
 static int advance(struct mq_cursor *c, struct mq_cursor_loss *ret_loss, struct mq_err *err)
 {
@@ -234,16 +238,32 @@ static int advance(struct mq_cursor *c, struct mq_cursor_loss *ret_loss, struct 
 		uint64_t expected = c->next_offset;
 
 		rc = open_segment(c, c->at + 1, err);
-		if (rc == -ENOENT) {
-			mq_chain_release(&c->chain);
-			rc = mq_cursor_seek(c, expected > c->want ? expected : c->want, err);
-		}
-		return rc < 0 ? rc : 1;
+		return rc == -ENOENT ? look_for(c, expected, err) : rc < 0 ? rc : 1;
 	}
+}
+
+/* The segment that was open before, as it was checked then: one of its id. */
+static int open_again(struct mq_cursor *c, struct mq_err *err)
+{
+	struct mq_segment s;
+	int rc = mq_chain_open(&c->chain.seg[c->at], c->dir, false, &s, err);
+
+	if (rc == 0 && !mq_segment_id_equal(&s.h.id, &c->seg.h.id)) {
+		mq_segment_release(&s);
+		rc = -ENOENT;
+	}
+	if (rc == -ENOENT)
+		return look_for(c, c->next_offset, err);
+	if (rc == 0)
+		c->seg = s; /* what the scan has read of it stays */
+	else
+		mq_err_prefix(err, "%s", c->label);
+	return rc;
 }
 
 int mq_cursor_next(struct mq_cursor *c, struct mq_cursor_view *ret, struct mq_cursor_loss *ret_loss, struct mq_err *err)
 {
+	c->given = false;
 	for (;;) {
 		struct mq_batch b;
 		const uint8_t *body;
@@ -258,6 +278,12 @@ int mq_cursor_next(struct mq_cursor *c, struct mq_cursor_view *ret, struct mq_cu
 		if (at_end(c)) {
 			rc = advance(c, ret_loss, err);
 			if (rc <= 0)
+				return rc;
+			continue;
+		}
+		if (c->seg.fd < 0) { /* it rested meanwhile */
+			rc = open_again(c, err);
+			if (rc < 0)
 				return rc;
 			continue;
 		}
@@ -282,8 +308,10 @@ int mq_cursor_next(struct mq_cursor *c, struct mq_cursor_view *ret, struct mq_cu
 			c->pos += mq_batch_len(&b);
 			return lost(c, b.next_offset, false, ret_loss);
 		}
-		if (accept(c, &b, body, ret))
+		if (accept(c, &b, body, ret)) {
+			c->given = true;
 			return 1;
+		}
 	}
 }
 
@@ -363,32 +391,4 @@ int mq_cursor_extent(struct mq_cursor *c, uint64_t *ret_stored, uint64_t *ret_by
 	*ret_segments = (uint32_t)c->chain.n;
 	c->positioned = false; /* indices moved */
 	return 0;
-}
-
-int mq_cursor_arm(struct mq_cursor *c, struct mq_err *err)
-{
-	int rc = mq_sys->lock(c->bell, MQ_LOCK_READ, 0, 1, false);
-
-	if (rc < 0)
-		return mq_err_sys(err, rc, "%s: cannot lock the bell", c->label);
-	c->sleeping = true;
-	c->looked = false;
-	return 0;
-}
-
-void mq_cursor_heard(struct mq_cursor *c)
-{
-	c->looked = false;
-}
-
-void mq_cursor_disarm(struct mq_cursor *c)
-{
-	if (c->sleeping)
-		(void)mq_sys->lock(c->bell, MQ_LOCK_NONE, 0, 1, false);
-	c->sleeping = c->looked = false;
-}
-
-bool mq_cursor_sees_invisible(const struct mq_cursor *c)
-{
-	return c->written_offset > c->visible_offset;
 }

@@ -5,6 +5,8 @@
  * log alone.
  *
  *   mq_cursor_open; mq_cursor_seek; while ((rc = mq_cursor_next(…)) != 0) …; mq_cursor_release
+ *
+ * One that is not at work may rest: it keeps its place and no descriptor.
  */
 #ifndef MQ_LOG_CURSOR_H
 #define MQ_LOG_CURSOR_H
@@ -14,7 +16,7 @@
 #include "segment/index.h"
 
 struct mq_cursor {
-	int dir, bell, start;     /* owned */
+	int dir, bell, start;     /* owned; dir -1: it rests */
 	char label[224];
 	uint8_t topic_id[16];
 	uint32_t partition;
@@ -32,7 +34,8 @@ struct mq_cursor {
 	uint64_t written_offset;
 	bool positioned;
 	bool hole;                /* from next_offset to the base of seg: in no file */
-	bool sleeping;            /* holds the bell's read lock */
+	bool given;               /* a view of the scan's bytes, by the last call */
+	bool sleeping;            /* holds the bell's read lock, or somebody watches state for it */
 	bool looked;              /* at the end, since then and since the last wake-up: whoever publishes later rings */
 };
 
@@ -70,8 +73,20 @@ int mq_cursor_find_time(struct mq_cursor *c, int64_t time_us, uint64_t *ret, str
 /* The oldest offset still held, the bytes and number of segments in the chain. */
 int mq_cursor_extent(struct mq_cursor *c, uint64_t *ret_stored, uint64_t *ret_bytes, uint32_t *ret_segments, struct mq_err *err);
 
-/* Announce sleep on the bell (then look once more), and its end.  The bell's path to watch: /proc/self/fd/N. */
+/* cursor_rest.c.  Give all descriptors back; a view that was given stays valid.  Until mq_cursor_resume only that,
+ * mq_cursor_is_idle, mq_cursor_heard, mq_cursor_disarm and mq_cursor_release may be called. */
+void mq_cursor_rest(struct mq_cursor *c);
+/* dir: the partition's directory again; taken, also on failure. */
+int mq_cursor_resume(struct mq_cursor *c, int dir, struct mq_err *err);
+/* It is at the end, and was told of nothing since it looked there: mq_cursor_next would give 0. */
+bool mq_cursor_is_idle(const struct mq_cursor *c);
+
+/* Announce sleep on the bell (then look once more), and its end.  The bell's path to watch: /proc/self/fd/N.  Not resting from
+ * here to the end. */
 int mq_cursor_arm(struct mq_cursor *c, struct mq_err *err);
+/* Sleep without a lock, and so without a descriptor: the caller watches `state` (then looks once more), in which all that
+ * writers do shows, as it is written.  *ret_fd: it, to watch; -1: there is none, look by the clock. */
+int mq_cursor_arm_unheld(struct mq_cursor *c, int *ret_fd, struct mq_err *err);
 void mq_cursor_disarm(struct mq_cursor *c);
 /* A sleeper's wait has ended: what it looked at before may be old. */
 void mq_cursor_heard(struct mq_cursor *c);

@@ -84,12 +84,17 @@ static uint64_t outstanding(const struct mq_consume *c)
 static int wait_for_acks(struct mq_consume *c, int64_t deadline_ns)
 {
 	struct mq_wait w;
+	const char *topic = NULL;
 	int rc = 0;
 
 	mq_wait_init(&w);
-	for (size_t i = 0; i < c->feeds_n && rc >= 0; i++)
-		if (c->feeds[i].owner && c->feeds[i].next > c->feeds[i].done)
-			rc = c->engine->owner_arm(c->feeds[i].owner, &w, c->err);
+	for (size_t i = 0; i < c->feeds_n && rc >= 0; i++) {
+		const struct mq_feed *f = &c->feeds[i];
+		if (!f->owner || f->next <= f->done || (topic && strcmp(topic, f->topic) == 0))
+			continue;
+		topic = f->topic; /* one owner's wake-up is that of all in it */
+		rc = c->engine->owner_arm(f->owner, &w, c->err);
+	}
 	if (rc >= 0)
 		rc = mq_wait_fd(&w, mq_stop_fd(c->mq), POLLIN) < 0 ? mq_consume_no_memory(c) : 0;
 	while (rc == 0 && !mq_stopping(c->mq)) {

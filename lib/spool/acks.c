@@ -21,7 +21,7 @@ static void unlock_acks(struct mq_group_topic *g, uint32_t p)
 static int clear_room(struct mq_ownership *o, uint64_t size, struct mq_err *err)
 {
 	struct mq_acks_room r;
-	int rc, fd = mq_acks_open(&o->g, o->partition);
+	int rc, fd = mq_acks_open(o->g, o->partition);
 
 	rc = fd < 0 ? fd : mq_acks_room_read(&r, fd, size);
 	if (rc == 0 && mq_acks_room_clear(&r, &o->commit) >= MQ_ACKS_KEPT) {
@@ -31,7 +31,7 @@ static int clear_room(struct mq_ownership *o, uint64_t size, struct mq_err *err)
 	}
 	if (fd >= 0)
 		(void)mq_sys->close(fd);
-	return rc < 0 ? mq_err_sys(err, rc, "%s: cannot write acked.%u", o->g.label, o->partition) : 0;
+	return rc < 0 ? mq_err_sys(err, rc, "%s: cannot write acked.%u", o->g->label, o->partition) : 0;
 }
 
 /* More than the room holds, and most of it lies below the place, or counts for nothing: the file is made anew. */
@@ -42,7 +42,7 @@ static int tidy(struct mq_ownership *o, const uint64_t *left, size_t n_left, con
 	if (a->size > MQ_ACKS_ROOM && n_left <= a->size / MQ_ACK_LEN / 2) {
 		rc = mq_ownership_sync(o, err);
 		if (rc == 0)
-			rc = mq_acks_rewrite(&o->g, o->partition, &o->commit, left, n_left, err);
+			rc = mq_acks_rewrite(o->g, o->partition, &o->commit, left, n_left, err);
 		if (rc == -ENOSPC || rc == -EDQUOT) { /* the old one holds them as well: consuming needs no space */
 			if (err)
 				err->code = 0, err->text[0] = 0;
@@ -55,7 +55,7 @@ static int tidy(struct mq_ownership *o, const uint64_t *left, size_t n_left, con
 /* So that there is room when the disk is full: what fails here, whoever acknowledges is told. */
 static void make_room(struct mq_ownership *o)
 {
-	int fd = mq_acks_open(&o->g, o->partition);
+	int fd = mq_acks_open(o->g, o->partition);
 
 	if (fd >= 0)
 		(void)mq_sys->close(fd);
@@ -70,7 +70,7 @@ static int merge(struct mq_ownership *o, struct mq_err *err)
 	int rc = mq_ownership_look(o, err);
 
 	if (rc >= 0)
-		rc = mq_acks_read(&o->g, o->partition, &o->commit, &a, err);
+		rc = mq_acks_read(o->g, o->partition, &o->commit, &a, err);
 	if (rc < 0)
 		return rc;
 	for (i = 0; i < a.n && a.offset[i] == place; i++)
@@ -89,12 +89,12 @@ static int merge(struct mq_ownership *o, struct mq_err *err)
 
 static int lock_and_merge(struct mq_ownership *o, struct mq_err *err)
 {
-	int rc = lock_acks(&o->g, o->partition, err);
+	int rc = lock_acks(o->g, o->partition, err);
 
 	if (rc < 0)
 		return rc;
 	rc = merge(o, err);
-	unlock_acks(&o->g, o->partition);
+	unlock_acks(o->g, o->partition);
 	return rc;
 }
 

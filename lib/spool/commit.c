@@ -8,6 +8,17 @@
 #include "spool/owner.h"
 #include "sys/sys.h"
 
+static int open_state(struct mq_ownership *o)
+{
+	int rc, dir = mq_partition_dir(o->g->topic, o->partition, NULL);
+
+	if (dir < 0)
+		return dir;
+	rc = mq_state_file_open(&o->state, dir, false, NULL);
+	(void)mq_sys->close(dir);
+	return rc;
+}
+
 /* The log's durable mark as it stands: written beside the offset, it witnesses what was promised. */
 static int read_mark(struct mq_ownership *o, struct mq_commit *c, struct mq_err *err)
 {
@@ -16,7 +27,7 @@ static int read_mark(struct mq_ownership *o, struct mq_commit *c, struct mq_err 
 	int rc = 0;
 
 	if (o->state.fd < 0)
-		rc = mq_state_file_open(&o->state, o->partition_dir, false, NULL);
+		rc = open_state(o);
 	if (rc == 0)
 		rc = mq_state_tail_read(&o->state, &t, &seq, NULL);
 	if (rc < 0 || seq == 0)
@@ -33,9 +44,10 @@ static int read_mark(struct mq_ownership *o, struct mq_commit *c, struct mq_err 
 /* The pair in a file of which all is durable. */
 static void take_synced(struct mq_ownership *o, int which, uint64_t seq)
 {
-	mq_slots_take(&o->slots, o->g.offsets, o->partition * 2, which < -1 ? -2 - which : which, seq);
+	mq_slots_take(&o->slots, o->g->offsets, o->partition * 2, which < -1 ? -2 - which : which, seq);
 	o->slots.known = true;
 	o->slots.dirty = false;
+	o->offsets_no = o->g->offsets_no;
 }
 
 /* The file may have been replaced: 1, go on in the new one, where the place may be an older one of ours.  A higher seek
@@ -46,9 +58,11 @@ static int follow(struct mq_ownership *o, struct mq_err *err)
 	uint64_t seq;
 	int which, rc;
 
-	rc = o->passed_over ? 1 : mq_offsets_follow(&o->g, err);
+	rc = o->passed_over ? 1 : mq_offsets_follow(o->g, err);
+	if (rc == 0 && o->offsets_no != o->g->offsets_no)
+		rc = 1; /* another owner has followed already */
 	if (rc == 1 && !o->passed_over) {
-		rc = mq_group_topic_read(&o->g, o->partition, &c, &which, &seq, err);
+		rc = mq_group_topic_read(o->g, o->partition, &c, &which, &seq, err);
 		if (rc < 0)
 			return rc;
 		o->passed_over = c.seeks > o->commit.seeks || c.generation > o->commit.generation;
@@ -57,8 +71,18 @@ static int follow(struct mq_ownership *o, struct mq_err *err)
 	}
 	if (o->passed_over)
 		return mq_err_set(err, MQ_EAGAIN, "%s: the place in partition %u was set by hand meanwhile (mq-group seek --force): run again",
-		                  o->g.label, o->partition);
+		                  o->g->label, o->partition);
 	return rc;
+}
+
+/* Another owner's write or sync through the same descriptor failed, and the file was not replaced: what this one wrote may be
+ * lost with it, and its own sync would not be told. */
+static int share_failure(struct mq_ownership *o, struct mq_err *err)
+{
+	if (!o->g->offsets_failed || o->slots.failed)
+		return 0;
+	o->slots.failed = true;
+	return mq_err_set(err, -EIO, "%s: a sync of offsets failed before", o->g->label);
 }
 
 static int write_slot(struct mq_ownership *o, const struct mq_commit *c, struct mq_err *err)
@@ -66,12 +90,12 @@ static int write_slot(struct mq_ownership *o, const struct mq_commit *c, struct 
 	uint8_t raw[MQ_SLOT_LEN];
 	uint32_t block;
 	uint64_t seq;
-	int rc = mq_slots_prepare(&o->slots, &block, &seq, o->g.label, err);
+	int rc = mq_slots_prepare(&o->slots, &block, &seq, o->g->label, err);
 
 	if (rc < 0)
 		return rc;
 	mq_commit_encode(c, seq, block, raw);
-	rc = mq_slots_write(&o->slots, block, seq, raw, o->g.label, err);
+	rc = mq_slots_write(&o->slots, block, seq, raw, o->g->label, err);
 	if (rc == 0)
 		o->commit = *c;
 	return rc;
@@ -88,10 +112,10 @@ static int replace_locked(struct mq_ownership *o, const struct mq_commit *c, str
 		return rc;
 	if (rc == 1) { /* somebody else was quicker */
 		rc = write_slot(o, c, err);
-		return rc < 0 ? rc : mq_slots_sync(&o->slots, o->g.label, err);
+		return rc < 0 ? rc : mq_slots_sync(&o->slots, o->g->label, err);
 	}
 	mq_commit_encode(c, seq, o->partition * 2 + (uint32_t)latest, raw);
-	rc = mq_offsets_replace(&o->g, o->partition * 2 + (uint32_t)latest, raw, err);
+	rc = mq_offsets_replace(o->g, o->partition * 2 + (uint32_t)latest, raw, err);
 	if (rc < 0)
 		return rc;
 	o->commit = *c;
@@ -103,17 +127,18 @@ static int replace_locked(struct mq_ownership *o, const struct mq_commit *c, str
  * the first stands, and the next owner does it. */
 static int replace(struct mq_ownership *o, const struct mq_commit *c, struct mq_err *err)
 {
-	struct mq_spool *s = o->g.topic->spool;
+	struct mq_spool *s = o->g->topic->spool;
 	struct mq_err why = MQ_ERR_INIT;
 	char told[MQ_ERR_TEXT_MAX + 64];
 	int rc, first = err->code;
 
-	mq_offsets_note_failed(&o->g);
-	rc = mq_offsets_lock(&o->g, true, &why);
+	o->g->offsets_failed = true;
+	mq_offsets_note_failed(o->g);
+	rc = mq_offsets_lock(o->g, true, &why);
 	if (rc < 0)
 		return first;
 	rc = replace_locked(o, c, &why);
-	mq_offsets_unlock(&o->g);
+	mq_offsets_unlock(o->g);
 	if (rc < 0) {
 		o->slots.failed = true;
 		return o->passed_over ? mq_err_set(err, rc, "%s", why.text) : first;
@@ -131,22 +156,24 @@ static int write_again(struct mq_ownership *o, struct mq_err *err)
 {
 	uint64_t at = (uint64_t)(o->slots.block + (uint32_t)o->slots.latest) * MQ_SLOT_BLOCK;
 	uint8_t raw[MQ_SLOT_LEN];
-	ssize_t n = mq_sys->pread(o->g.offsets, raw, sizeof raw, at);
+	ssize_t n = mq_sys->pread(o->g->offsets, raw, sizeof raw, at);
 
 	if (n == MQ_SLOT_LEN)
-		n = mq_sys->pwrite(o->g.offsets, raw, sizeof raw, at);
-	return n == MQ_SLOT_LEN ? 0 : mq_err_sys(err, n < 0 ? (int)n : -EIO, "%s: cannot write offsets", o->g.label);
+		n = mq_sys->pwrite(o->g->offsets, raw, sizeof raw, at);
+	return n == MQ_SLOT_LEN ? 0 : mq_err_sys(err, n < 0 ? (int)n : -EIO, "%s: cannot write offsets", o->g->label);
 }
 
 static int sync_locked(struct mq_ownership *o, struct mq_err *err)
 {
 	int rc = follow(o, err);
 
+	if (rc == 0)
+		rc = share_failure(o, err);
 	if (rc == 1)
 		rc = write_slot(o, &o->commit, err);
 	else if (rc == 0 && !o->slots.known && o->slots.latest >= 0 && o->died_before)
 		rc = write_again(o, err);
-	return rc < 0 ? rc : mq_slots_sync(&o->slots, o->g.label, err);
+	return rc < 0 ? rc : mq_slots_sync(&o->slots, o->g->label, err);
 }
 
 int mq_ownership_sync(struct mq_ownership *o, struct mq_err *err)
@@ -157,10 +184,10 @@ int mq_ownership_sync(struct mq_ownership *o, struct mq_err *err)
 
 	if (sound && !o->slots.dirty && o->slots.known)
 		return 0;
-	rc = mq_offsets_lock(&o->g, false, &why);
+	rc = mq_offsets_lock(o->g, false, &why);
 	if (rc == 0) {
 		rc = sync_locked(o, &why);
-		mq_offsets_unlock(&o->g);
+		mq_offsets_unlock(o->g);
 		if (rc < 0 && sound && o->slots.failed)
 			rc = replace(o, &o->commit, &why);
 	}
@@ -178,7 +205,9 @@ static int write_commit(struct mq_ownership *o, struct mq_commit *c, struct mq_e
 		rc = mq_ownership_sync(o, &why);
 	if (rc >= 0) {
 		c->time_us = mq_sys->clock_ns(MQ_CLOCK_REAL) / 1000;
-		rc = write_slot(o, c, &why);
+		rc = share_failure(o, &why);
+		if (rc == 0)
+			rc = write_slot(o, c, &why);
 		if (rc < 0 && sound && o->slots.failed)
 			rc = replace(o, c, &why);
 	}
@@ -189,19 +218,20 @@ int mq_ownership_begin(struct mq_ownership *o, uint64_t start_offset, struct mq_
 {
 	struct mq_commit c;
 	uint64_t seq;
-	int which, rc = mq_group_topic_read(&o->g, o->partition, &c, &which, &seq, err);
+	int which, rc = mq_group_topic_read(o->g, o->partition, &c, &which, &seq, err);
 
 	if (rc < 0)
 		return rc;
-	mq_slots_take(&o->slots, o->g.offsets, o->partition * 2, which < -1 ? -2 - which : which, seq);
+	mq_slots_take(&o->slots, o->g->offsets, o->partition * 2, which < -1 ? -2 - which : which, seq);
+	o->offsets_no = o->g->offsets_no;
 	if (which >= 0)
 		o->commit = c;
-	if (mq_offsets_failed(&o->g)) {
+	if (o->g->offsets_failed || mq_offsets_failed(o->g)) {
 		struct mq_err why = MQ_ERR_INIT;
 
-		mq_err_set(&why, -EIO, "%s: a sync of offsets failed before", o->g.label);
+		mq_err_set(&why, -EIO, "%s: a sync of offsets failed before", o->g->label);
 		if (which < 0) {
-			memcpy(c.topic_id, o->g.topic->conf.id, 16);
+			memcpy(c.topic_id, o->g->topic->conf.id, 16);
 			c.offset = start_offset;
 		}
 		rc = replace(o, &c, &why);
@@ -209,7 +239,7 @@ int mq_ownership_begin(struct mq_ownership *o, uint64_t start_offset, struct mq_
 	}
 	if (which >= 0)
 		return 0;
-	memcpy(c.topic_id, o->g.topic->conf.id, 16);
+	memcpy(c.topic_id, o->g->topic->conf.id, 16);
 	c.offset = start_offset;
 	rc = write_commit(o, &c, err);
 	return rc < 0 ? rc : mq_ownership_sync(o, err);

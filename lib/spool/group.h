@@ -30,6 +30,8 @@ struct mq_group_topic {
 	struct mq_topic *topic; /* borrowed */
 	int dir;                /* owned */
 	int locks, offsets;     /* owned; locks -1 where this user may not */
+	unsigned offsets_no;    /* which file `offsets` is: counts those that took its place */
+	bool offsets_failed;    /* a write or sync of it failed: the kernel tells that once a description, so nobody else may go by it */
 	char group[MQ_NAME_MAX + 1];
 	uint32_t group_sum;     /* of the group's name, for tokens */
 	char label[448];        /* "group billing, orders" */

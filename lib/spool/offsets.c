@@ -18,6 +18,14 @@ void mq_offsets_unlock(struct mq_group_topic *g)
 	mq_group_unlock(g, MQ_GROUP_OFFSETS_BYTE);
 }
 
+static void take_file(struct mq_group_topic *g, int fd)
+{
+	(void)mq_sys->close(g->offsets);
+	g->offsets = fd;
+	g->offsets_no++;
+	g->offsets_failed = false;
+}
+
 int mq_offsets_follow(struct mq_group_topic *g, struct mq_err *err)
 {
 	struct mq_stat st;
@@ -37,8 +45,7 @@ int mq_offsets_follow(struct mq_group_topic *g, struct mq_err *err)
 		(void)mq_sys->close(fd);
 		return rc;
 	}
-	(void)mq_sys->close(g->offsets);
-	g->offsets = fd;
+	take_file(g, fd);
 	return 1;
 }
 
@@ -119,8 +126,7 @@ int mq_offsets_replace(struct mq_group_topic *g, uint32_t block, const uint8_t r
 		(void)mq_sys->close(fd);
 		return mq_err_sys(err, rc, "%s: cannot replace offsets", g->label);
 	}
-	(void)mq_sys->close(g->offsets);
-	g->offsets = fd;
+	take_file(g, fd);
 	rc = mq_dir_sync(g->dir, g->label, err);
 	if (rc == 0)
 		(void)mq_sys->unlinkat(g->dir, "offsets.failed", false); /* one that stays costs a copy */

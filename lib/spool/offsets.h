@@ -21,8 +21,8 @@
 int mq_offsets_lock(struct mq_group_topic *g, bool alone, struct mq_err *err);
 void mq_offsets_unlock(struct mq_group_topic *g);
 
-/* The file that has the name now: 0 g->offsets is it; 1 it was replaced, and g->offsets is the new one.  MQ_ENOTOPIC: the
- * group was deleted. */
+/* The file that has the name now: 0 g->offsets is it; 1 it was replaced, and g->offsets is the new one: g->offsets_no has
+ * changed, for others who go by g, too.  MQ_ENOTOPIC: the group was deleted. */
 int mq_offsets_follow(struct mq_group_topic *g, struct mq_err *err);
 
 /* To be replaced: told to whoever comes after this process. */

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A member of a group, and its hold on partitions.  The kernel's lock is the hold: it goes with the process.
+ *
+ * What is open of the group's place in a topic is shared by all partitions that a member owns there: the bytes of `locks` that
+ * say so belong to one description, and are let go one by one.  What else an owner opens, it can close between two commits.
  */
 #ifndef MQ_SPOOL_OWNER_H
 #define MQ_SPOOL_OWNER_H
 
 #include "log/slots.h"
 #include "spool/group.h"
+
+struct mq_group_share;
 
 struct mq_membership {
 	struct mq_spool *spool; /* borrowed */
@@ -15,26 +20,37 @@ struct mq_membership {
 	char name[32];          /* empty: nobody is told of it */
 	char group[201];
 	bool makes_none;        /* it acts for a group that is there, and makes nothing of it */
+	struct mq_group_share *shares; /* of those who own something */
 };
 
 /* On a full disk without a name: it works, and nobody hears of its end. */
 int mq_membership_join(struct mq_membership *ret, struct mq_spool *s, const char *group, struct mq_err *err);
 void mq_membership_leave(struct mq_membership *m);
 
-struct mq_ownership {
+struct mq_group_share {
 	struct mq_group_topic g;
+	struct mq_membership *m;
+	struct mq_group_share *next;
+	unsigned owners;
+	int bell;               /* for what others do to a place; -1 until armed */
+	bool gone;              /* nothing more is taken in it: the group was deleted, perhaps made again */
+};
+
+struct mq_ownership {
+	struct mq_group_share *share; /* NULL: nothing is taken */
+	struct mq_group_topic *g;     /* of the share */
 	uint32_t partition;
+	unsigned offsets_no;    /* g->offsets_no, as `slots` goes by it */
 	struct mq_slots slots;
 	struct mq_commit commit; /* the last written */
-	struct mq_state_file state; /* of the partition: for the mark a commit carries */
-	int partition_dir;
-	int bell;               /* of the group's topic, for what others do to its place; -1 until armed */
+	struct mq_state_file state; /* of the partition: for the mark a commit carries; opened by the next one */
+	bool locked;            /* the byte is ours */
 	bool taken;
 	bool died_before;       /* the owner before did not let go: its last sync may have failed, and nobody noted it */
 	bool passed_over;       /* the place was set by hand meanwhile: nothing is written any more */
 };
 
-/* 1: taken; t must outlive it.  0: somebody else's, or a handler of a killed owner still lives.  A place that was never
+/* 1: taken; m and t must outlive it.  0: somebody else's, or a handler of a killed owner still lives.  A place that was never
  * set begins at start_offset, durably. */
 int mq_ownership_take(struct mq_ownership *ret, struct mq_membership *m, struct mq_topic *t, uint32_t p,
                       uint64_t start_offset, struct mq_err *err);
@@ -48,6 +64,10 @@ int mq_ownership_holds(struct mq_ownership *o, struct mq_err *err);
 int mq_ownership_commit(struct mq_ownership *o, uint64_t offset, uint64_t lost_more, struct mq_err *err);
 int mq_ownership_sync(struct mq_ownership *o, struct mq_err *err);
 void mq_ownership_release(struct mq_ownership *o);
+/* Close what it alone has open: the next commit opens that again. */
+void mq_ownership_rest(struct mq_ownership *o);
+/* The bell that is rung after something was done to a place of its group in its topic: to be watched. */
+int mq_ownership_bell(struct mq_ownership *o);
 
 /* A descriptor of its own, with a read lock that keeps others from taking the partition, for one handler to inherit.  The
  * caller unlocks the file through it when the handler was reaped, and closes it. */

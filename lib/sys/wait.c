@@ -28,6 +28,7 @@ struct mq_wait_slot {
 	uint32_t events; /* asked for */
 	uint32_t came;   /* gathered for the next return of mq_wait_for */
 	uint32_t told;   /* by the last one */
+	unsigned times;  /* how often something was told */
 };
 
 static struct mq_wait *all; /* the events of one are read by any */
@@ -128,9 +129,8 @@ static void slot_poll(struct mq_wait *w, struct mq_wait_slot *s, int why)
 static int slot_try(struct mq_wait *w, struct mq_wait_slot *s)
 {
 	char path[40];
-	int r;
+	int r = mq_sys->watch_open();
 
-	r = mq_sys->watch_open();
 	if (r < 0)
 		return r;
 	w->fds[AT_INOTIFY] = (struct pollfd){.fd = r, .events = POLLIN};
@@ -165,6 +165,16 @@ int mq_wait_watch(struct mq_wait *w, int fd, uint32_t events, bool trusted)
 	if (why < 0)
 		slot_poll(w, s, why);
 	return i;
+}
+
+void mq_wait_let_go(struct mq_wait *w, int slot)
+{
+	w->slots[slot].fd = -1;
+}
+
+unsigned mq_wait_times(const struct mq_wait *w, int slot)
+{
+	return w->slots[slot].times;
 }
 
 uint32_t mq_wait_events(const struct mq_wait *w, int slot)
@@ -212,7 +222,7 @@ static void slot_take(struct mq_wait *w, struct mq_wait_slot *s, uint32_t events
 {
 	struct mq_stat st;
 
-	if (events & IN_ATTRIB && (mq_sys->stat(s->fd, &st) < 0 || st.nlink == 0))
+	if (events & IN_ATTRIB && s->fd >= 0 && (mq_sys->stat(s->fd, &st) < 0 || st.nlink == 0))
 		events |= IN_DELETE_SELF;
 	if (events & WENT_AWAY) {
 		slot_unwatch(s);
@@ -252,7 +262,7 @@ static void tick(struct mq_wait *w, int64_t now_ns)
 			continue;
 		/* even if the watch can be had now: watch, then look */
 		s->came |= IN_Q_OVERFLOW;
-		if (retry && may_come_back(s->polled))
+		if (retry && s->fd >= 0 && may_come_back(s->polled))
 			slot_try(w, s);
 		if (s->polled)
 			w->tick_ns = now_ns + MQ_WAIT_POLL_NS;
@@ -320,8 +330,8 @@ static int tell(struct mq_wait *w)
 	for (int i = 0; i < w->slots_n; i++) {
 		w->slots[i].told = w->slots[i].came;
 		w->slots[i].came = 0;
-		if (w->slots[i].told)
-			reasons |= MQ_WAIT_WATCH;
+		w->slots[i].times += w->slots[i].told != 0;
+		reasons |= w->slots[i].told ? MQ_WAIT_WATCH : 0;
 	}
 	for (int i = AT_CALLER; i < w->fds_n; i++)
 		if (w->fds[i].revents)

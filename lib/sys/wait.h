@@ -80,12 +80,19 @@ void mq_wait_release(struct mq_wait *w);
  * since what cannot be watched is polled. */
 int mq_wait_watch(struct mq_wait *w, int fd, uint32_t events, bool trusted);
 
+/* Its descriptor may be closed from now on, the slot stays.  Whether the file lost its name can then no longer be seen: who
+ * must know asks for IN_ATTRIB, and looks; and what cannot be watched now is polled for as long as the slot is there. */
+void mq_wait_let_go(struct mq_wait *w, int slot);
+
 /* Give up a slot; its number may be given out again. */
 void mq_wait_unwatch(struct mq_wait *w, int slot);
 
 /* What the last mq_wait_for found for this slot: inotify's bits; IN_Q_OVERFLOW: look for yourself;
  * 0: nothing.  Valid until the next mq_wait_for. */
 uint32_t mq_wait_events(const struct mq_wait *w, int slot);
+
+/* In how many waits something was found for this slot: one that looks now and then sees whether it missed something. */
+unsigned mq_wait_times(const struct mq_wait *w, int slot);
 
 /* Why this slot is polled: a negative errno (-EMFILE, -ENOSPC, -EACCES …; -EOPNOTSUPP: not
  * trusted; -ESTALE: the file went away); 0: it is watched. */

@@ -72,7 +72,7 @@ static bool is_done(struct mq_ownership *o, uint64_t offset)
 	struct mq_acks above;
 	bool done = offset < o->commit.offset;
 
-	if (done || mq_acks_read(&o->g, 0, &o->commit, &above, NULL) < 0)
+	if (done || mq_acks_read(o->g, 0, &o->commit, &above, NULL) < 0)
 		return done;
 	for (size_t i = 0; i < above.n; i++)
 		done |= above.offset[i] == offset;

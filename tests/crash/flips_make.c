@@ -165,7 +165,7 @@ static void make_group(struct mq_spool *s)
 			must(mq_ownership_sync(&o, &err), "sync", &err);
 		}
 		if (p == 0)
-			must(mq_acks_add(&o.g, p, &o.commit, above, 3, &(size_t){0}, &err), "acks", &err);
+			must(mq_acks_add(o.g, p, &o.commit, above, 3, &(size_t){0}, &err), "acks", &err);
 		mq_ownership_release(&o);
 	}
 	mq_topic_release(&t);

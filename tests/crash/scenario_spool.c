@@ -148,7 +148,7 @@ static void acknowledge(const uint64_t *offsets, size_t n)
 {
 	struct mq_err err = MQ_ERR_INIT;
 
-	ok(mq_acks_add(&o.g, 0, &o.commit, offsets, n, &(size_t){0}, &err), &err, "acknowledge");
+	ok(mq_acks_add(o.g, 0, &o.commit, offsets, n, &(size_t){0}, &err), &err, "acknowledge");
 	for (size_t i = 0; i < n; i++)
 		ack("outside %s t 0 %llu", m.group, (unsigned long long)offsets[i]);
 }

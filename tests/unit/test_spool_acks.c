@@ -6,7 +6,7 @@ static void add(struct bed *b, uint64_t first, uint64_t second)
 {
 	const uint64_t offsets[] = {first, second};
 
-	OK(mq_acks_add(&b->o.g, 0, &b->o.commit, offsets, 2, &(size_t){0}, &bed_err));
+	OK(mq_acks_add(b->o.g, 0, &b->o.commit, offsets, 2, &(size_t){0}, &bed_err));
 }
 
 /* There is always one above a gap, as with workers in parallel. */
@@ -34,7 +34,7 @@ static void a_file_that_is_too_long_is_no_wedge(void **state)
 	add(b, 1, 2);
 	snprintf(path, sizeof path, "%s/groups/g/topics/t/acked.0", b->path);
 	assert_int_equal(truncate(path, 65 << 20), 0);
-	OK(mq_acks_count(&b->o.g, 0, &b->o.commit, &above, &bed_err));
+	OK(mq_acks_count(b->o.g, 0, &b->o.commit, &above, &bed_err));
 	assert_int_equal(above, 2);
 	OK(mq_acks_merge(&b->o, &bed_err));
 	add(b, 0, 4);
@@ -56,7 +56,7 @@ static void the_record_that_all_wait_for_is_always_taken(void **state)
 	while (rc == 0 && next < MANY) {
 		for (unsigned i = 0; i < AT_ONCE; i++)
 			v[i] = next + i;
-		rc = mq_acks_add(&b->o.g, 0, &b->o.commit, v, AT_ONCE, &(size_t){0}, &bed_err);
+		rc = mq_acks_add(b->o.g, 0, &b->o.commit, v, AT_ONCE, &(size_t){0}, &bed_err);
 		next += rc == 0 ? AT_ONCE : 0;
 	}
 	assert_int_equal(rc, MQ_EAGAIN);
@@ -107,7 +107,7 @@ static void a_merge_that_is_killed_anywhere_loses_none(void **state)
 				assert_true(b->o.commit.offset == place || b->o.commit.offset == place + 301);
 				OK(mq_acks_merge(&b->o, &bed_err));
 				assert_int_equal(b->o.commit.offset, place + 301);
-				OK(mq_acks_count(&b->o.g, 0, &b->o.commit, &above, &bed_err));
+				OK(mq_acks_count(b->o.g, 0, &b->o.commit, &above, &bed_err));
 				assert_int_equal(above, 1);
 				place += 301;
 				OK(mq_ownership_seek(&b->o, ++place, &bed_err));

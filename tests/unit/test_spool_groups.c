@@ -79,13 +79,12 @@ static void a_failed_write_is_no_end_either(void **state)
 	assert_int_equal(place(b, 0), 3);
 }
 
-static void owners_of_other_partitions_follow(void **state)
+static void follow_as(struct bed *b, struct mq_membership *member)
 {
-	struct bed *b = *state;
 	struct mq_ownership other;
 
 	bed_take(b);
-	assert_int_equal(mq_ownership_take(&other, &b->member, &b->topic, 1, 0, &bed_err), 1);
+	assert_int_equal(mq_ownership_take(&other, member, &b->topic, 1, 0, &bed_err), 1);
 	OK(mq_ownership_commit(&other, 7, 0, &bed_err));
 	bed_faults("fdatasync:1:path=offsets:EIO");
 	OK(mq_ownership_commit(&b->o, 3, 0, &bed_err));
@@ -97,6 +96,60 @@ static void owners_of_other_partitions_follow(void **state)
 	OK(mq_ownership_sync(&other, &bed_err));
 	mq_ownership_release(&other);
 	assert_int_equal(place(b, 0), 3);
+}
+
+static void owners_of_other_partitions_follow(void **state)
+{
+	follow_as(*state, &((struct bed *)*state)->member);
+}
+
+static void owners_that_are_other_members_follow(void **state)
+{
+	struct bed *b = *state;
+	struct mq_membership member;
+
+	OK(mq_membership_join(&member, &b->spool, "g", &bed_err));
+	follow_as(b, &member);
+	mq_membership_leave(&member);
+}
+
+/* The kernel tells it once, to whom they share the descriptor with. */
+static void a_failed_sync_is_one_of_all_owners_of_a_member(void **state)
+{
+	struct bed *b = *state;
+	struct mq_ownership other;
+	unsigned long long before;
+
+	bed_take(b);
+	assert_int_equal(mq_ownership_take(&other, &b->member, &b->topic, 1, 0, &bed_err), 1);
+	OK(mq_ownership_commit(&b->o, 3, 0, &bed_err));
+	OK(mq_ownership_commit(&other, 7, 0, &bed_err));
+	before = inode(b, "offsets");
+	bed_faults("fdatasync:1:path=offsets:EIO,renameat:1:path=offsets:EIO");
+	assert_int_equal(mq_ownership_sync(&b->o, &bed_err), -EIO);
+	assert_int_equal(inode(b, "offsets"), before);
+	OK(mq_ownership_sync(&other, &bed_err));
+	assert_true(inode(b, "offsets") != before);
+	assert_int_equal(place(b, 1), 7);
+	assert_int_equal(place(b, 0), 3);
+	mq_ownership_release(&other);
+}
+
+static void one_partition_let_go_leaves_the_others(void **state)
+{
+	struct bed *b = *state;
+	struct mq_ownership other, third;
+	struct mq_membership member;
+
+	OK(mq_membership_join(&member, &b->spool, "g", &bed_err));
+	bed_take(b);
+	assert_int_equal(mq_ownership_take(&other, &b->member, &b->topic, 1, 0, &bed_err), 1);
+	assert_int_equal(mq_ownership_take(&third, &member, &b->topic, 1, 0, &bed_err), 0);
+	mq_ownership_release(&other);
+	assert_int_equal(mq_ownership_take(&third, &member, &b->topic, 0, 0, &bed_err), 0);
+	assert_int_equal(mq_ownership_take(&third, &member, &b->topic, 1, 0, &bed_err), 1);
+	mq_ownership_release(&third);
+	mq_membership_leave(&member);
 }
 
 static void see_it_fail_and_die(struct bed *b)
@@ -135,7 +188,7 @@ static void take_and_look(struct bed *b)
 	bed_faults(stop_rule);
 	if (mq_ownership_take(&b->o, &b->member, &b->topic, 0, 0, &bed_err) != 1)
 		_exit(1);
-	_exit(mq_sys->stat(b->o.g.locks, &st) < 0 || st.nlink == 0 || mq_sys->statat(b->spool.groups, "g/topics/t/locks", &st) < 0 ? 2 : 0);
+	_exit(mq_sys->stat(b->o.g->locks, &st) < 0 || st.nlink == 0 || mq_sys->statat(b->spool.groups, "g/topics/t/locks", &st) < 0 ? 2 : 0);
 }
 
 /* The group is deleted between two calls of a member that takes a partition. */
@@ -300,6 +353,9 @@ int main(void)
 	    BED_TEST(where_that_fails_too_the_next_owner_does_it),
 	    BED_TEST(a_failed_write_is_no_end_either),
 	    BED_TEST(owners_of_other_partitions_follow),
+	    BED_TEST(owners_that_are_other_members_follow),
+	    BED_TEST(a_failed_sync_is_one_of_all_owners_of_a_member),
+	    BED_TEST(one_partition_let_go_leaves_the_others),
 	    BED_TEST(an_owner_after_a_death_writes_again_before_it_syncs),
 	    BED_TEST(nobody_owns_a_partition_of_a_deleted_group),
 	    BED_TEST(a_torn_first_place_was_never_promised),
