@@ -194,7 +194,9 @@ int mq_log_sync_locked(struct mq_log *log, struct mq_err *err)
 	m -= !alone;
 	if (rc == -EAGAIN || rc == -EACCES || rc == -EINTR)
 		rc = wait_for_bytes(log, (uint64_t)(MQ_LOG_SYNC_BYTE + m), n);
-	if (rc == -ETIMEDOUT || rc == -EINTR) { /* nothing failed, so nobody closes the segment for it */
+	if (rc == -EINTR) { /* nothing failed, so nobody closes the segment for it */
+		rc = mq_err_set(err, -EBUSY, "stopped while others who began syncs did not end them");
+	} else if (rc == -ETIMEDOUT) {
 		rc = mq_err_set(err, -EBUSY, "others began syncs, and did not end one within %g s (--timeout)",
 		                (double)mq_patience_at_least(log->opt.patience, SHORT_NS).ns / 1e9);
 	} else if (rc == 0) {
