@@ -43,7 +43,7 @@ static const struct cli_tool tool = {
 static const char *const kinds[] = {
 	[MQ_FINDING_DAMAGE] = "damage", [MQ_FINDING_TORN] = "torn", [MQ_FINDING_DEAD] = "dead",
 	[MQ_FINDING_CACHE] = "cache", [MQ_FINDING_CONFIG] = "config", [MQ_FINDING_LOST] = "lost",
-	[MQ_FINDING_NEWER] = "newer",
+	[MQ_FINDING_NEWER] = "newer", [MQ_FINDING_LEFT] = "left",
 };
 
 static void found_json(const struct mq_finding *f)
@@ -68,6 +68,8 @@ static int found(void *arg, const struct mq_finding *f)
 		found_json(f);
 		return ferror(stdout);
 	}
+	if (f->kind == MQ_FINDING_LEFT && !f->mended && !a->cli.verbose)
+		return 0;
 	cli_cell(t, "%s%s", kinds[f->kind], f->mended ? " (mended)" : "");
 	cli_cell(t, "%s", f->what ? f->what : "-");
 	cli_cell(t, "%llu", llu(f->position));
@@ -91,9 +93,9 @@ static void print_sums(const struct args *a, const struct mq_check_report *r)
 	if (a->json)
 		printf("{\"v\":1,\"kind\":\"sums\",\"topics\":%llu,\"partitions\":%llu,\"segments\":%llu,\"batches\":%llu,"
 		       "\"records\":%llu,\"bytes\":%llu,\"damage\":%llu,\"torn\":%llu,\"dead\":%llu,\"cache\":%llu,\"config\":%llu,"
-		       "\"lost\":%llu,\"newer\":%llu,\"mended\":%llu}\n", llu(r->topics), llu(r->partitions), llu(r->segments), llu(r->batches),
+		       "\"lost\":%llu,\"newer\":%llu,\"left\":%llu,\"mended\":%llu}\n", llu(r->topics), llu(r->partitions), llu(r->segments), llu(r->batches),
 		       llu(r->records), llu(r->bytes), llu(r->damage), llu(r->torn), llu(r->dead), llu(r->cache), llu(r->config),
-		       llu(r->lost), llu(r->newer), llu(r->mended));
+		       llu(r->lost), llu(r->newer), llu(r->left), llu(r->mended));
 	else if (a->cli.verbose)
 		printf("%llu topics, %llu partitions, %llu segments, %llu batches, %llu records, %llu bytes verified\n",
 		       llu(r->topics), llu(r->partitions), llu(r->segments), llu(r->batches), llu(r->records), llu(r->bytes));

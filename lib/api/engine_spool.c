@@ -333,6 +333,7 @@ static int check(struct mq_store *s, const void *check_request, void *check_repo
 	                                .config = sums.found[MQ_CHECK_CONFIG],
 	                                .lost = sums.found[MQ_CHECK_LOST],
 	                                .newer = sums.found[MQ_CHECK_NEWER],
+	                                .left = sums.found[MQ_CHECK_LEFT],
 	                                .mended = sums.mended};
 	return rc;
 }

@@ -270,6 +270,7 @@ enum mq_finding_kind {
 	MQ_FINDING_CONFIG,   /* a configuration file or a commit that does not hold */
 	MQ_FINDING_LOST,     /* a control batch or a header says that offsets were lost here */
 	MQ_FINDING_NEWER,    /* of a format that needs a newer mq: nothing is said of what it holds */
+	MQ_FINDING_LEFT,     /* not in the log, and no news: kills, failed syncs and purges leave it */
 };
 struct mq_finding {
 	enum mq_finding_kind kind;
@@ -291,7 +292,7 @@ struct mq_check_request {
 };
 struct mq_check_report {
 	uint64_t topics, partitions, segments, batches, records, bytes;
-	uint64_t damage, torn, dead, cache, config, lost, newer, mended;
+	uint64_t damage, torn, dead, cache, config, lost, newer, left, mended;
 };
 /* 0 also when something was found: the report tells; MQ_EXIT_DAMAGE, or MQ_EXIT_CONFIG, is the tool's to say.  MQ_EXIT_AGAIN: not
  * all was mended, since a lock was not to be had in time (mq_set_timeout). */

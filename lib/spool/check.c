@@ -52,7 +52,7 @@ static int seal(struct mq_check *c, int dir, const char *where, const char *name
 				remedy = mq_check_not(c, "it cannot be written");
 		}
 		rc = mq_check_tell(c, MQ_CHECK_CACHE, where, name, NULL, remedy,
-		                   "it is not as mq wrote it: edited by hand, or damaged; look at its lines");
+		                   "it is not as mq wrote it: edited by hand, or damaged; look at its lines, then mq-check --mend takes it as it is");
 	}
 	mq_buf_release(&text);
 	return rc;
@@ -221,7 +221,8 @@ static int whole(struct mq_check *c)
 		rc = seal(c, s->root, "", "spool.conf", print_spool, &s->conf);
 	if (rc == 0 && s->copied)
 		rc = mq_check_tell(c, MQ_CHECK_CACHE, "", "spool.conf", NULL, mq_check_not(c, "it is still a copy"),
-		                   "this is a copy: it names another inode, so what its groups say was durable is not counted");
+		                   "this is a copy: it names another inode, so what its groups say was durable is not counted; to make it a "
+		                   "spool of its own delete its line inode= and run mq-check --mend");
 	if (rc == 0)
 		rc = mq_check_each(c, s->root, "", in_root, c);
 	if (rc == 0)

@@ -26,6 +26,7 @@ enum mq_check_kind {
 	MQ_CHECK_CONFIG, /* a configuration, a log start or a group's place that does not hold */
 	MQ_CHECK_LOST,   /* a control batch says that offsets were lost here */
 	MQ_CHECK_NEWER,  /* of a format that this mq does not know: nothing is said of what it holds */
+	MQ_CHECK_LEFT,   /* not in the log either, and no news: kills, failed syncs and purges leave it */
 	MQ_CHECK_KINDS,
 };
 

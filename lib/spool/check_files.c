@@ -82,7 +82,7 @@ int mq_check_stray(struct mq_check *c, int dir, const char *where, const char *n
 		return 0; /* somebody may be at it */
 	if (mq_check_mends(c) && remove_stray(dir, name, S_ISDIR(st->mode), &why) < 0)
 		remedy = mq_check_not(c, why.text);
-	return mq_check_tell(c, MQ_CHECK_DEAD, where, name, &(struct mq_check_place){.length = S_ISDIR(st->mode) ? 0 : st->size},
+	return mq_check_tell(c, MQ_CHECK_LEFT, where, name, &(struct mq_check_place){.length = S_ISDIR(st->mode) ? 0 : st->size},
 	                     remedy, "a temporary %s whose maker was killed", S_ISDIR(st->mode) ? "directory" : "file");
 }
 

@@ -42,7 +42,7 @@ static int member(void *arg, const char *name, const struct mq_stat *st)
 		if (rc < 0 && rc != -ENOENT)
 			remedy = mq_check_not(w->c, "it cannot be removed");
 	}
-	return mq_check_tell(w->c, MQ_CHECK_DEAD, w->where, name, NULL, remedy, "the file of a member that died");
+	return mq_check_tell(w->c, MQ_CHECK_LEFT, w->where, name, NULL, remedy, "the file of a member that died");
 }
 
 static int topic_place(void *arg, const char *name, const struct mq_stat *st)

@@ -13,10 +13,10 @@
 #include "spool/check_internal.h"
 #include "sys/sys.h"
 
-/* What was not mended for want of a lock is told at the end once more, by the status. */
+/* What was not mended for want of a lock, or of permission, is told at the end once more, by the status. */
 static int kept_out(struct mq_check_partition *part, int rc, const struct mq_err *why)
 {
-	if (rc == -ETIMEDOUT && part->c->late.code == 0) {
+	if ((rc == -ETIMEDOUT || rc == -EACCES || rc == -EPERM || rc == -EROFS) && part->c->late.code == 0) {
 		part->c->late = *why;
 		mq_err_prefix(&part->c->late, "not all was mended");
 	}

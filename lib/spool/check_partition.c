@@ -74,7 +74,7 @@ static int stray(struct mq_check_partition *part, const char *name, const struct
 		return 0; /* being made, under the append lock */
 	if (mq_check_mends(part->c) && mq_mend_remove(part, name, &why) < 0)
 		remedy = mq_check_not(part->c, why.text);
-	return mq_check_tell(part->c, MQ_CHECK_DEAD, part->where, name, &(struct mq_check_place){.length = st->size}, remedy,
+	return mq_check_tell(part->c, MQ_CHECK_LEFT, part->where, name, &(struct mq_check_place){.length = st->size}, remedy,
 	                     "a temporary file whose maker was killed");
 }
 

@@ -37,7 +37,7 @@ static int damage(struct run *r, uint64_t to_pos, uint64_t to_offset, const char
 		at.from = at.to = 0;
 	mq_check_index_skip(&r->index, r->pos, to_pos);
 	if (at.to > 0 && part->have_start && at.to <= part->log_start)
-		return mq_check_tell(part->c, MQ_CHECK_DEAD, part->where, r->s.name, &at,
+		return mq_check_tell(part->c, MQ_CHECK_LEFT, part->where, r->s.name, &at,
 		                     mq_check_not(part->c, "it lies below the log start, and goes with its segment"), "%s", text);
 	part->damaged = true;
 	return mq_check_tell(part->c, MQ_CHECK_DAMAGE, part->where, r->s.name, &at,
@@ -240,7 +240,7 @@ static int the_end(struct run *r)
 	if (r->f->size <= r->pos)
 		return 0;
 	mq_check_progress(part->c, r->f->size - r->pos);
-	return mq_check_tell(part->c, MQ_CHECK_DEAD, part->where, r->s.name,
+	return mq_check_tell(part->c, MQ_CHECK_LEFT, part->where, r->s.name,
 	                     &(struct mq_check_place){r->pos, r->f->size - r->pos, 0, 0},
 	                     mq_check_not(part->c, "segments are never touched"), "bytes behind the segment's end");
 }

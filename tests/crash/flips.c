@@ -37,7 +37,7 @@ _Noreturn void flips_die(const char *what, const struct mq_err *err)
 }
 
 /* ---- the check ---- */
-static const char *const kinds[] = {"damage", "torn", "dead", "cache", "config", "lost", "newer"};
+static const char *const kinds[] = {"damage", "torn", "dead", "cache", "config", "lost", "newer", "left"};
 
 static int print_finding(void *arg, const struct mq_check_finding *f)
 {

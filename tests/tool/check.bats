@@ -222,7 +222,9 @@ reader() { python3 -B "${MQ_SRC:-$BATS_TEST_DIRNAME/../..}/tests/reader.py" "$MQ
 		[ "$output" = "$(seq 3)" ]
 		[[ "$stderr" != *damage* ]]
 		run -0 mq-check
-		[[ "$output" == *"dead "*" 646 "*"bytes behind the segment's end"* ]]
+		[[ "$output" != *"left "* ]]
+		run -0 mq-check -v
+		[[ "$output" == *"left "*" 646 "*"bytes behind the segment's end"* ]]
 	done
 }
 
@@ -280,7 +282,7 @@ reader() { python3 -B "${MQ_SRC:-$BATS_TEST_DIRNAME/../..}/tests/reader.py" "$MQ
 	says '^torn 4000 16 0 0 - .*: an end that nobody was promised; the next publisher passes it$'
 	says '^torn 4000 16 .*; would be mended$' dry
 	says '^torn 4000 16 0 0 mended ' mend
-	says '^dead 4000 16 0 0 - .*: bytes behind the segment.s end$'
+	says '^left 4000 16 0 0 - .*: bytes behind the segment.s end$'
 }
 
 @test "an index that is bad, short, long or gone is a cache, and is made anew" {
@@ -341,12 +343,12 @@ reader() { python3 -B "${MQ_SRC:-$BATS_TEST_DIRNAME/../..}/tests/reader.py" "$MQ
 
 @test "temporary files that are left are told and removed; strangers are told" {
 	touch "$spool/topics/orders/0/.00000000000000000063.01234567.tmp"
-	says '^dead 0 0 0 0 - .*\.tmp: a temporary file whose maker was killed$'
+	says '^left 0 0 0 0 - .*\.tmp: a temporary file whose maker was killed$'
 	says ' mended ' mend
 	mkdir "$spool/topics/.new-0123456789abcdef"
 	clean # somebody may be making it
 	touch -d '2 minutes ago' "$spool/topics/.new-0123456789abcdef"
-	says '^dead .*: a temporary directory whose maker was killed$'
+	says '^left .*: a temporary directory whose maker was killed$'
 	says ' mended ' mend
 	clean
 	echo hello >"$spool/topics/orders/0/notes.txt"
@@ -407,7 +409,7 @@ reader() { python3 -B "${MQ_SRC:-$BATS_TEST_DIRNAME/../..}/tests/reader.py" "$MQ
 
 @test "a member that died is told and forgotten" {
 	: >"$spool/groups/billing/members/0123456789abcdef"
-	says '^dead .*: the file of a member that died$'
+	says '^left .*: the file of a member that died$'
 	says ' mended ' mend
 	clean
 }
@@ -416,7 +418,7 @@ reader() { python3 -B "${MQ_SRC:-$BATS_TEST_DIRNAME/../..}/tests/reader.py" "$MQ
 	conf=$spool/topics/orders/topic.conf
 	cp "$conf" "$BATS_TEST_TMPDIR/conf"
 	sed -i 's/segment.bytes=4096/segment.bytes=8192/' "$conf"
-	says '^cache .* it is not as mq wrote it: edited by hand, or damaged; look at its lines$'
+	says '^cache .* it is not as mq wrote it: edited by hand, or damaged; look at its lines, then mq-check --mend takes it as it is$'
 	says ' mended ' mend
 	clean
 	grep -q segment.bytes=8192 "$conf"
