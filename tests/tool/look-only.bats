@@ -119,3 +119,16 @@ touched() { find spool -type f -newerat 2001-02-04 -printf '%P\n' | sort; }
 	run -1 $other dd iflag=noatime if=spool/topics/T/topic.conf of=/dev/null
 	is "$($other mq-consume T)" "$(seq 3)"
 }
+
+@test "who may not mend is told so, and by the status" {
+	{ [ "$(id -u)" = 0 ] && command -v setpriv > /dev/null; } || skip 'needs another user to be'
+	seq 3 | mq-publish T
+	rm spool/topics/T/0/state
+	chmod a+x "$BATS_TEST_TMPDIR" "${BATS_TEST_TMPDIR%/*}" "${BATS_TEST_TMPDIR%/*/*}"
+	chmod -R a+rX spool
+	local other='setpriv --reuid=65534 --regid=65534 --clear-groups'
+	$other test -x "$MQ_BUILD/bin/mq-topic" -a -r spool/spool.conf || skip 'another user cannot come here'
+	$other mq-check > said
+	fails 77 $other mq-check --mend
+	has "$said" 'not all was mended'
+}
