@@ -65,6 +65,7 @@ struct mq_log {
 	bool locked;              /* the append lock is held by this handle */
 	bool begins;              /* it was seen that the log start is there */
 	bool broken;              /* a step failed half-way: this handle does no more */
+	bool crowded;             /* under lead: this one slept while another led, and has not led since */
 	bool doubt;               /* the next sync is a recovery's: an earlier one may have failed and nobody noted it */
 	struct mq_state_file state;
 	struct mq_segment head;

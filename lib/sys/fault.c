@@ -276,6 +276,7 @@ PLAIN(int, random, (void *buf, size_t len), (buf, len), -1, NULL)
 
 PLAIN(pid_t, pid, (void), (), -1, NULL)
 PLAIN(int, fds_max, (void), (), -1, NULL)
+PLAIN(int, yield, (void), (), -1, NULL)
 PLAIN(pid_t, spawn, (const struct mq_spawn *what), (what), -1, what->argv[0])
 PLAIN(pid_t, wait_child, (pid_t pid, int *ret_status, bool block), (pid, ret_status, block), -1, NULL)
 PLAIN(int, kill, (pid_t pid, int sig), (pid, sig), -1, NULL)

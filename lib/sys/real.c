@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -141,6 +142,11 @@ static int real_fds_max(void)
 	return limit.rlim_cur < INT_MAX ? (int)limit.rlim_cur : INT_MAX;
 }
 
+static int real_yield(void)
+{
+	return real_int(sched_yield());
+}
+
 static pid_t real_wait_child(pid_t pid, int *ret_status, bool block)
 {
 	int status = 0;
@@ -233,6 +239,7 @@ const struct mq_sys mq_sys_real = {
 	.random = real_random,
 	.pid = real_pid,
 	.fds_max = real_fds_max,
+	.yield = real_yield,
 	.spawn = real_spawn,
 	.wait_child = real_wait_child,
 	.kill = real_kill,

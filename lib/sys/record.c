@@ -260,6 +260,7 @@ static int strings(struct iovec *iov, int max, char *const *list)
 
 PLAIN(pid_t, pid, (void), (), (void)0)
 PLAIN(int, fds_max, (void), (), (void)0)
+PLAIN(int, yield, (void), (), (void)0)
 
 static pid_t record_spawn(const struct mq_spawn *what)
 {

@@ -115,6 +115,7 @@ struct mq_sys {
 	/* processes */
 	pid_t (*pid)(void);                                                    /* of this one */
 	int (*fds_max)(void);                                                  /* how many descriptors it may have: the soft RLIMIT_NOFILE */
+	int (*yield)(void);                                                    /* sched_yield(2) */
 	pid_t (*spawn)(const struct mq_spawn *what);
 	pid_t (*wait_child)(pid_t pid, int *ret_status, bool block);          /* 0: none has ended; retried on EINTR */
 	int (*kill)(pid_t pid, int sig);                                       /* negative pid: the group */

@@ -272,6 +272,9 @@ class Table:
     def on_fds_max(self, e, arg, r):
         return [step('prlimit64', 0, None, None, result=0)]
 
+    def on_yield(self, e, arg, r):
+        return [step('sched_yield', result=r)]
+
     def on_spawn(self, e, arg, r):
         steps = [step('getpid'), step('rt_sigprocmask', 0), step('clone', result=r if r > 0 else None),
                  step('rt_sigprocmask', 2)]

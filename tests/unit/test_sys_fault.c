@@ -248,6 +248,7 @@ static int refused(enum mq_sys_call call)
 	case CALL_random: return mq_sys->random(buf, 8);
 	case CALL_pid: return mq_sys->pid();
 	case CALL_fds_max: return mq_sys->fds_max();
+	case CALL_yield: return mq_sys->yield();
 	case CALL_spawn: return mq_sys->spawn(&what);
 	case CALL_wait_child: return mq_sys->wait_child(-1, &n, false);
 	case CALL_kill: return mq_sys->kill(getpid(), 0);
