@@ -1,16 +1,12 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A disk that is full: who publishes waits, and goes on when there is space.
-load engines
+load one_spool
 
 setup() {
-	: "${MQ_SRC:=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)}"
-	: "${MQ_BUILD:=$MQ_SRC/build-gcc}"
-	cd "$BATS_TEST_TMPDIR"
+	in_a_spool
 	unshare -Urm mount -t tmpfs none /mnt 2> /dev/null || skip 'no mounts in a name space of our own'
 }
-
-teardown() { :; }
 
 # Each test runs again inside a name space with a small disk in disk/.
 on_a_small_disk() { # FUNCTION

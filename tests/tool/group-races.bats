@@ -163,14 +163,23 @@ stop_at_both() {
 }
 @test "who takes acknowledgements in and waits for another lock obeys a stop signal" { each stop_at_both; }
 
-handler_left() {
+# A consumer whose handler starts what goes on for a minute: $waiter, its pid in the file pid.
+handles_for_long() {
 	seq 0 4 | mq-publish T
 	mq-consume -g g T -- sh -c 'sleep 60 & echo $! > pid; touch begun; wait' &
 	waiter=$!
 	until_true test -e begun
+}
+
+its_handler_stays() { # when the consumer was killed
 	kill -KILL $waiter
 	wait $waiter || true
 	until_true sh -c 'mq-group show -g g T | grep -q "lives on"'
+}
+
+handler_left() {
+	handles_for_long
+	its_handler_stays
 	fails 75 mq-group delete -g g
 	has "$said" 'handler'
 	fails 75 mq-group delete -g g T
@@ -180,16 +189,11 @@ handler_left() {
 @test "a group is not deleted while a killed member's handler lives" { each handler_left; }
 
 waits_in_vain() {
-	seq 0 4 | mq-publish T
-	mq-consume -g g T -- sh -c 'sleep 60 & echo $! > pid; touch begun; wait' &
-	waiter=$!
-	until_true test -e begun
+	handles_for_long
 	is "$(mq-consume -g g T)" '' # a member at work does it
 	fails 75 mq-consume --timeout 20ms -g g T
 	has "$said" '1 partitions were not free in time'
-	kill -KILL $waiter
-	wait $waiter || true
-	until_true sh -c 'mq-group show -g g T | grep -q "lives on"'
+	its_handler_stays
 	fails 75 mq-consume --timeout 1200ms -g g T
 	has "$said" "T:0: waiting for what a killed member's handler holds"
 	has "$said" '1 partitions were not free in time'
@@ -207,9 +211,7 @@ topic_handler_left() {
 	until_true test -e begun
 	fails 75 mq-topic delete T
 	has "$said" 'group g is at work on T:0'
-	kill -KILL $waiter
-	wait $waiter || true
-	until_true sh -c 'mq-group show -g g T | grep -q "lives on"'
+	its_handler_stays
 	fails 75 mq-topic delete T
 	has "$said" "T:1"
 	has "$said" "group g"

@@ -1,15 +1,11 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 # --timeout bounds the wait for the append lock, which somebody may hold who was stopped.
-load engines
+load one_spool
 load locks
 
 setup() {
-	: "${MQ_SRC:=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)}"
-	: "${MQ_BUILD:=$MQ_SRC/build-gcc}"
-	cd "$BATS_TEST_TMPDIR"
-	shopt -s lastpipe
-	export MQ_SPOOL=$PWD/spool PATH=$MQ_BUILD/bin:$PATH
+	in_a_spool
 	lock=spool/topics/T/0/lock
 }
 

@@ -1,18 +1,12 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Where the log begins is told by nothing but the file start: without it nobody goes on.
-load engines
+load one_spool
 
 setup() {
-	: "${MQ_SRC:=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)}"
-	: "${MQ_BUILD:=$MQ_SRC/build-gcc}"
-	cd "$BATS_TEST_TMPDIR"
-	shopt -s lastpipe
-	export MQ_SPOOL=$PWD/spool PATH=$MQ_BUILD/bin:$PATH
+	in_a_spool
 	start=spool/topics/T/0/start
 }
-
-teardown() { :; }
 
 bad() { # OFFSET ...: of bytes in start
 	for at; do printf x | dd of=$start bs=1 seek="$at" conv=notrunc 2> /dev/null; done

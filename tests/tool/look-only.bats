@@ -1,16 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Who looks at a spool changes nothing in it, whatever is to be done there.
-load engines
-
-setup() {
-	: "${MQ_SRC:=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)}"
-	: "${MQ_BUILD:=$MQ_SRC/build-gcc}"
-	cd "$BATS_TEST_TMPDIR"
-	export MQ_SPOOL=$PWD/spool PATH=$MQ_BUILD/bin:$PATH
-}
-
-teardown() { :; }
+load one_spool
 
 # A torn end and a state of another boot; a topic whose deleter was killed; one whose name may not last; a roll cut short.
 left_by_a_crash() {
@@ -68,14 +59,10 @@ looks() { # COMMAND BEFORE EACH ...
 }
 
 @test "they work for who may only read" {
-	{ [ "$(id -u)" = 0 ] && command -v setpriv > /dev/null; } || skip 'needs another user to be'
 	left_by_a_crash
-	chmod a+x "$BATS_TEST_TMPDIR" "${BATS_TEST_TMPDIR%/*}" "${BATS_TEST_TMPDIR%/*/*}"
-	chmod -R a+rX spool
-	local other='setpriv --reuid=65534 --regid=65534 --clear-groups'
-	$other test -x "$MQ_BUILD/bin/mq-topic" -a -r spool/spool.conf || skip 'another user cannot come here'
+	needs_a_reader
 	fingerprint > before
-	looks $other
+	looks nobody
 	fingerprint | diff before -
 }
 
@@ -110,25 +97,17 @@ touched() { find spool -type f -newerat 2001-02-04 -printf '%P\n' | sort; }
 }
 
 @test "who may not ask for that reads all the same" {
-	{ [ "$(id -u)" = 0 ] && command -v setpriv > /dev/null; } || skip 'needs another user to be'
 	seq 3 | mq-publish T
-	chmod a+x "$BATS_TEST_TMPDIR" "${BATS_TEST_TMPDIR%/*}" "${BATS_TEST_TMPDIR%/*/*}"
-	chmod -R a+rX spool
-	local other='setpriv --reuid=65534 --regid=65534 --clear-groups'
-	$other test -x "$MQ_BUILD/bin/mq-topic" -a -r spool/spool.conf || skip 'another user cannot come here'
-	run -1 $other dd iflag=noatime if=spool/topics/T/topic.conf of=/dev/null
-	is "$($other mq-consume T)" "$(seq 3)"
+	needs_a_reader
+	run -1 nobody dd iflag=noatime if=spool/topics/T/topic.conf of=/dev/null
+	is "$(nobody mq-consume T)" "$(seq 3)"
 }
 
 @test "who may not mend is told so, and by the status" {
-	{ [ "$(id -u)" = 0 ] && command -v setpriv > /dev/null; } || skip 'needs another user to be'
 	seq 3 | mq-publish T
 	rm spool/topics/T/0/state
-	chmod a+x "$BATS_TEST_TMPDIR" "${BATS_TEST_TMPDIR%/*}" "${BATS_TEST_TMPDIR%/*/*}"
-	chmod -R a+rX spool
-	local other='setpriv --reuid=65534 --regid=65534 --clear-groups'
-	$other test -x "$MQ_BUILD/bin/mq-topic" -a -r spool/spool.conf || skip 'another user cannot come here'
-	$other mq-check > said
-	fails 77 $other mq-check --mend
+	needs_a_reader
+	nobody mq-check > said
+	fails 77 nobody mq-check --mend
 	has "$said" 'not all was mended'
 }

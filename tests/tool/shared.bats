@@ -1,19 +1,12 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A spool that a Unix group shares: what one of it makes the others may use.
-load engines
+load one_spool
 
 setup() {
-	: "${MQ_SRC:=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)}"
-	: "${MQ_BUILD:=$MQ_SRC/build-gcc}"
-	cd "$BATS_TEST_TMPDIR"
-	export MQ_SPOOL=$PWD/spool PATH=$MQ_BUILD/bin:$PATH
-	{ [ "$(id -u)" = 0 ] && command -v setpriv > /dev/null; } || skip 'needs other users to be'
-	chmod a+x "$BATS_TEST_TMPDIR" "${BATS_TEST_TMPDIR%/*}" "${BATS_TEST_TMPDIR%/*/*}"
-	somebody test -x "$PWD" -a -x "$MQ_BUILD/bin/mq-publish" || skip 'other users cannot come here'
+	in_a_spool
+	needs_users
 }
-
-teardown() { :; }
 
 # Two users of group 65534, neither of them with it as the first one.
 somebody() { setpriv --reuid=12345 --regid=12345 --groups=65534 "$@"; }

@@ -1,22 +1,14 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A user who may put records into a topic and not read what is there.
-load engines
+load one_spool
 
 setup() {
-	: "${MQ_SRC:=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)}"
-	: "${MQ_BUILD:=$MQ_SRC/build-gcc}"
-	cd "$BATS_TEST_TMPDIR"
-	export MQ_SPOOL=$PWD/spool PATH=$MQ_BUILD/bin:$PATH
-	{ [ "$(id -u)" = 0 ] && command -v setpriv > /dev/null; } || skip 'needs another user to be'
+	in_a_spool
+	needs_users
 }
 
-teardown() { :; }
-
-nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
-
 write_only() {
-	chmod a+x "$BATS_TEST_TMPDIR" "${BATS_TEST_TMPDIR%/*}" "${BATS_TEST_TMPDIR%/*/*}"
 	chmod -R a+rX "$MQ_SPOOL"
 	chmod -R a+rw "$MQ_SPOOL/topics/T/0"
 	chmod a+rwx "$MQ_SPOOL/topics/T/0"
