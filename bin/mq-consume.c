@@ -250,8 +250,11 @@ static int run(struct args *a)
 	if (status)
 		return status;
 	/* To the library a count of 0 means all; to a script that computed it, none. */
-	if (!(cli_given(&a->cli, "count") && a->req.count == 0) && mq_consume(a->cli.mq, &a->req, &report) < 0)
+	if (!(cli_given(&a->cli, "count") && a->req.count == 0) && mq_consume(a->cli.mq, &a->req, &report) < 0) {
 		status = cli_fail(&a->cli);
+		if (status == MQ_EXIT_NOTOPIC && a->cli.n_operands > 1 && !a->cli.command)
+			cli_say(&a->cli, "a handler's command stands behind --");
+	}
 	return report_status(a, status, &report);
 }
 

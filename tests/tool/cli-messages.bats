@@ -134,3 +134,11 @@ says() { # STATUS PART COMMAND... : one line that holds PART
 	run -64 --separate-stderr mq-topic rm t
 	[[ $stderr == *"rm is not a thing to do here: create, list, show, set, purge, delete"* ]]
 }
+
+@test "a command without -- before it is told what it lacks" {
+	mq-publish -m x orders
+	run -66 --separate-stderr mq-consume orders cat
+	[[ $stderr == *"a handler's command stands behind --"* ]]
+	run -66 --separate-stderr mq-consume cat
+	[[ $stderr != *"behind --"* ]]
+}
