@@ -8,8 +8,15 @@
 enum verb { LIST, SHOW, SEEK, COMMIT, DELETE };
 #define ON(verb) (1u << (verb))
 
+struct member {
+	struct mq_member_info info;
+	unsigned partitions; /* that it was shown to own */
+	struct member *next;
+};
+
 struct args {
 	struct cli cli;
+	struct member *members; /* of the group that is shown, by name from the last */
 	const char *group, *offset;
 	int64_t partition;
 	bool json, dry_run, force;
@@ -75,7 +82,40 @@ static int list(struct args *a)
 	return 0;
 }
 
-static void show_json(const struct mq_group_info *g)
+static int keep_member(void *arg, const struct mq_member_info *info)
+{
+	struct args *a = arg;
+	struct member *m = cli_keep(&a->cli, sizeof *m);
+
+	if (!m)
+		return 1;
+	*m = (struct member){.info = *info, .next = a->members};
+	a->members = m;
+	return 0;
+}
+
+static struct member *find_member(struct args *a, const char *name)
+{
+	struct member *m = a->members;
+
+	while (m && name && strcmp(m->info.name, name) != 0)
+		m = m->next;
+	return name ? m : NULL;
+}
+
+static const char *state_of(const struct member *m)
+{
+	return m->info.state == MQ_MEMBER_IS_STOPPED ? "stopped" : m->info.state == MQ_MEMBER_IS_RUNNING ? "running" : "alive";
+}
+
+static void json_place(const struct member *m)
+{
+	if (*m->info.host)
+		printf(",\"host\":\"%s\"", m->info.host);
+	printf(",\"state\":\"%s\"", state_of(m));
+}
+
+static void show_json(const struct mq_group_info *g, const struct member *m)
 {
 	printf("{\"v\":1,\"group\":\"%s\",\"topic\":\"%s\",\"partition\":%u,\"committed\":", g->group, g->topic,
 	       (unsigned)g->partition);
@@ -88,14 +128,51 @@ static void show_json(const struct mq_group_info *g)
 		printf(",\"member\":");
 		cli_json_string(stdout, g->member);
 	}
+	if (m)
+		json_place(m);
 	printf(",\"handler_left\":%s}\n", g->handler_left ? "true" : "false");
+}
+
+static void cell_member(struct cli_table *t, const struct member *m)
+{
+	const char *on = *m->info.host ? " on " : "", *stopped = m->info.state == MQ_MEMBER_IS_STOPPED ? " (stopped)" : "";
+
+	if (m->info.pid >= 0)
+		cli_cell(t, "%s pid %lld%s%s%s", m->info.name, (long long)m->info.pid, on, m->info.host, stopped);
+	else
+		cli_cell(t, "%s%s", m->info.name, stopped);
+}
+
+/* Members that own nothing of what was shown. */
+static void show_idle(struct args *a, const char *group)
+{
+	for (const struct member *m = a->members; m; m = m->next) {
+		if (m->partitions > 0)
+			continue;
+		a->shown++;
+		if (a->json) {
+			printf("{\"v\":1,\"group\":\"%s\",\"member\":\"%s\"", group, m->info.name);
+			if (m->info.pid >= 0)
+				printf(",\"pid\":%lld", (long long)m->info.pid);
+			json_place(m);
+			printf("}\n");
+			continue;
+		}
+		cli_cell(&a->table, "%s", group);
+		for (int i = 0; i < 6; i++)
+			cli_cell(&a->table, "-");
+		cell_member(&a->table, m);
+	}
 }
 
 static int show_one(void *arg, const struct mq_group_info *g)
 {
 	struct args *a = arg;
 	struct cli_table *t = &a->table;
+	struct member *m = g->owned ? find_member(a, g->member) : NULL;
 
+	if (m)
+		m->partitions++;
 	if (a->only >= 0 && (int64_t)g->partition != a->only)
 		return 0;
 	a->shown++;
@@ -105,7 +182,7 @@ static int show_one(void *arg, const struct mq_group_info *g)
 		return 0;
 	}
 	if (a->json) {
-		show_json(g);
+		show_json(g, m);
 		return ferror(stdout);
 	}
 	cli_cell(t, "%s", g->group);
@@ -124,6 +201,8 @@ static int show_one(void *arg, const struct mq_group_info *g)
 		cli_cell(t, "?");
 	else if (!g->owned)
 		cli_cell(t, "-");
+	else if (m)
+		cell_member(t, m);
 	else if (g->owner_pid >= 0)
 		cli_cell(t, "%s pid %lld", g->member ? g->member : "?", (long long)g->owner_pid);
 	else
@@ -153,8 +232,13 @@ static int show_group(struct args *a, const char *group, const char *topic)
 {
 	unsigned unread = a->unread;
 
-	if (mq_group_show(a->cli.mq, group, topic, show_one, a) >= 0)
+	a->members = NULL;
+	(void)mq_group_members(a->cli.mq, group, keep_member, a); /* who may not look sees the rest */
+	if (mq_group_show(a->cli.mq, group, topic, show_one, a) >= 0) {
+		if (!topic)
+			show_idle(a, group);
 		return 0;
+	}
 	/* Of all groups, those that never read this topic are no news. */
 	if (!a->group && mq_status(a->cli.mq) == MQ_EXIT_NOTOPIC)
 		return 0;

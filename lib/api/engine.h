@@ -92,6 +92,8 @@ struct mq_place {             /* a group's committed place */
 	uint64_t acked_above;     /* acknowledged beyond it from outside */
 };
 
+struct mq_member_info;       /* mq.h */
+
 struct mq_engine {
 	const char *scheme;       /* "file", "mem", … */
 
@@ -173,6 +175,9 @@ struct mq_engine {
 	/* Whether the partition is owned: 1 and the member's pid and name (pid -1: unknown), 0. */
 	int (*group_owner)(struct mq_store *s, const char *group, const char *topic, uint32_t p, int64_t *ret_pid,
 	                   char ret_member[64], bool *ret_handler_left, struct mq_err *err);
+	/* fn for each member that lives, by name.  NULL: the engine cannot tell. */
+	int (*group_members)(struct mq_store *s, const char *group, int (*fn)(void *arg, const struct mq_member_info *m), void *arg,
+	                     struct mq_err *err);
 	int (*member_join)(struct mq_store *s, const char *group, struct mq_member **ret, struct mq_err *err);
 	void (*member_leave)(struct mq_member *m);
 	/* Sleep for other members' comings and goings. */

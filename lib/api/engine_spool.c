@@ -376,6 +376,7 @@ const struct mq_engine mq_engine_file = {
     .group_delete = mq_engine_spool_group_delete,
     .group_place = mq_engine_spool_group_place,
     .group_owner = mq_engine_spool_group_owner,
+    .group_members = mq_engine_spool_group_members,
     .member_join = mq_engine_spool_member_join,
     .member_leave = mq_engine_spool_member_leave,
     .member_arm = mq_engine_spool_member_arm,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/engine_spool_private.h"
+#include "api/mq.h"
 #include "base/name.h"
 #include "spool/offsets.h"
 #include "spool/owner.h"
@@ -108,6 +109,32 @@ int mq_engine_spool_group_owner(struct mq_store *s, const char *group, const cha
 	*ret_pid = pid;
 	*ret_handler_left = handler && rc == 0;
 	return rc;
+}
+
+struct tell {
+	int (*fn)(void *arg, const struct mq_member_info *m);
+	void *arg;
+};
+
+static int tell_member(void *arg, const struct mq_member_facts *f)
+{
+	static const int states[] = {
+		[MQ_MEMBER_ALIVE] = MQ_MEMBER_IS_ALIVE, [MQ_MEMBER_RUNNING] = MQ_MEMBER_IS_RUNNING, [MQ_MEMBER_STOPPED] = MQ_MEMBER_IS_STOPPED,
+	};
+	const struct tell *t = arg;
+	struct mq_member_info m = {.pid = f->pid, .state = (enum mq_member_is)states[f->state]};
+
+	snprintf(m.name, sizeof m.name, "%s", f->name);
+	snprintf(m.host, sizeof m.host, "%s", f->host);
+	return t->fn(t->arg, &m);
+}
+
+int mq_engine_spool_group_members(struct mq_store *s, const char *group, int (*fn)(void *arg, const struct mq_member_info *m),
+                                  void *arg, struct mq_err *err)
+{
+	struct tell t = {fn, arg};
+
+	return mq_member_each(mq_engine_spool_of(s), group, tell_member, &t, err);
 }
 
 int mq_engine_spool_member_join(struct mq_store *s, const char *group, struct mq_member **ret, struct mq_err *err)

@@ -85,6 +85,8 @@ int mq_engine_spool_group_delete(struct mq_store *s, const char *group, const ch
                                  struct mq_err *err);
 int mq_engine_spool_group_place(struct mq_store *s, const char *group, const char *topic, uint32_t p, struct mq_place *ret,
                                 struct mq_err *err);
+int mq_engine_spool_group_members(struct mq_store *s, const char *group, int (*fn)(void *arg, const struct mq_member_info *m),
+                                  void *arg, struct mq_err *err);
 int mq_engine_spool_group_owner(struct mq_store *s, const char *group, const char *topic, uint32_t p, int64_t *ret_pid,
                                 char ret_member[64], bool *ret_handler_left, struct mq_err *err);
 int mq_engine_spool_member_join(struct mq_store *s, const char *group, struct mq_member **ret, struct mq_err *err);

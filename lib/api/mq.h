@@ -245,6 +245,16 @@ struct mq_group_info {
 	bool handler_left;     /* a descendant of a killed consumer holds on */
 	const char *why;       /* not NULL: nothing but group, topic and partition could be read, and why */
 };
+/* A member that lives; strings during the call. */
+enum mq_member_is { MQ_MEMBER_IS_ALIVE, MQ_MEMBER_IS_RUNNING, MQ_MEMBER_IS_STOPPED }; /* alive: more is not known */
+struct mq_member_info {
+	char name[64];
+	int64_t pid;           /* -1: unknown */
+	char host[65];         /* empty: unknown */
+	enum mq_member_is state;
+};
+/* Those of a group, by name; none where the engine cannot tell. */
+int mq_group_members(struct mq *mq, const char *group, int (*fn)(void *arg, const struct mq_member_info *m), void *arg);
 int mq_group_list(struct mq *mq, int (*fn)(void *arg, const char *group), void *arg);
 /* topic NULL: all topics of the group.  What cannot be read is told by `why`, the rest is shown all the same, and the first
  * failure is returned at the end. */

@@ -131,6 +131,17 @@ int mq_group_show(struct mq *mq, const char *group, const char *topic, int (*fn)
 	return s.first.code;
 }
 
+int mq_group_members(struct mq *mq, const char *group, int (*fn)(void *arg, const struct mq_member_info *m), void *arg)
+{
+	int rc = mq_ops_look(mq);
+
+	if (rc == 0)
+		rc = mq_name_check(group, "group", &mq->err);
+	if (rc == 0 && mq->store->engine->group_members)
+		rc = mq->store->engine->group_members(mq->store, group, fn, arg, &mq->err);
+	return mq_ops_looked(mq, rc);
+}
+
 /* --- moving --------------------------------------------------------------------------------- */
 
 /* Where a partition's place goes. */

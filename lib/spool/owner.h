@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A member of a group, and its hold on partitions.  The kernel's lock is the hold: it goes with the process.
+ * A member's hold on partitions.  The kernel's lock is the hold: it goes with the process.
  *
  * What is open of the group's place in a topic is shared by all partitions that a member owns there: the bytes of `locks` that
  * say so belong to one description, and are let go one by one.  What else an owner opens, it can close between two commits.
@@ -10,22 +10,7 @@
 
 #include "log/slots.h"
 #include "spool/group.h"
-
-struct mq_group_share;
-
-struct mq_membership {
-	struct mq_spool *spool; /* borrowed */
-	int file;               /* locked as long as it lives; the first file a member opens */
-	int dir;                /* of members */
-	char name[32];          /* empty: nobody is told of it */
-	char group[201];
-	bool makes_none;        /* it acts for a group that is there, and makes nothing of it */
-	struct mq_group_share *shares; /* of those who own something */
-};
-
-/* On a full disk without a name: it works, and nobody hears of its end. */
-int mq_membership_join(struct mq_membership *ret, struct mq_spool *s, const char *group, struct mq_err *err);
-void mq_membership_leave(struct mq_membership *m);
+#include "spool/member.h"
 
 struct mq_group_share {
 	struct mq_group_topic g;

@@ -132,3 +132,28 @@ spoil() { # TOPIC: its configuration no longer holds
 	run -0 mq-group delete -g g t
 	[ "$(mq-group show -g g --json | jq -r .topic)" = u ]
 }
+
+@test "members are shown with their process, and one that was stopped as such" {
+	mq-topic create t --partitions 1
+	printf '%s\n' 1 2 3 | mq-publish t
+	mkfifo "$BATS_TEST_TMPDIR/out"
+	mq-consume -f -g g t >"$BATS_TEST_TMPDIR/out" &
+	owner=$!
+	exec 9<"$BATS_TEST_TMPDIR/out"
+	read -r -t 10 -u 9 line
+	mq-consume -f -g g t >/dev/null 9<&- &
+	idle=$!
+	until [ "$(mq-group show -g g --json | grep -c '"state":"running"')" = 2 ]; do :; done
+	run -0 mq-group show -g g
+	[[ ${lines[1]} =~ ^g\ +t\ +0\ .*\ pid\ $owner\ on\ [^\ ]+$ ]]
+	[[ ${lines[2]} =~ ^g\ +-\ +-\ .*\ pid\ $idle\ on\ [^\ ]+$ ]]
+	[ "$(mq-group show -g g --json | jq -r 'select(.topic == null).pid')" = "$idle" ]
+	kill -STOP $owner
+	until mq-group show -g g | grep -q "pid $owner on .* (stopped)$"; do :; done
+	[ "$(mq-group show -g g --json t | jq -r .state)" = stopped ]
+	kill -CONT $owner
+	until ! mq-group show -g g | grep -q stopped; do :; done
+	kill $owner $idle
+	wait $owner $idle || true
+	[ "$(mq-group show -g g --json | jq -s length)" = 1 ]
+}
