@@ -6,7 +6,7 @@
 """kill -9 at random moments: 8 publishers and 4 consumers with handlers, records of 1 B to 1 MiB across page edges.
 
 Nothing confirmed is lost or changed, offsets are dense, no lock is left, no two handlers of a partition run at once, and
-everything is handled in the end.  MQ_KILLS=N changes the number of kills (2000); there are more, up to four times as many,
+everything is handled in the end.  MQ_KILLS=N changes the number of kills (2000); there are more, up to six times as many,
 until a tenth of that number has left a torn tail.  When to kill goes by what the killed had done, half of the time by the first
 confirmation: on a busy machine a process takes longer to come to its writes."""
 import fcntl, json, os, random, re, signal, struct, subprocess, sys, tempfile, threading, time
@@ -51,7 +51,7 @@ def payload(name, size):
 
 def take_kill():
     with lock:
-        if counts["kills"] >= KILLS and (counts["torn"] >= KILLS // 10 or counts["kills"] >= 4 * KILLS):
+        if counts["kills"] >= KILLS and (counts["torn"] >= KILLS // 10 or counts["kills"] >= 6 * KILLS):
             return False
         counts["kills"] += 1
         return True
