@@ -137,6 +137,22 @@ int mq_conf_key_print(const struct mq_conf_key *k, const void *conf, struct mq_b
 	return mq_buf_add(out, word, strcspn(word, "|"));
 }
 
+int mq_conf_keys_print(const struct mq_conf_key *keys, size_t n, uint32_t set, const void *conf, struct mq_buf *out)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		if (!(set & UINT32_C(1) << i))
+			continue;
+		rc = mq_buf_printf(out, "%s=", keys[i].name);
+		if (rc == 0)
+			rc = mq_conf_key_print(&keys[i], conf, out);
+		if (rc == 0)
+			rc = mq_buf_add_byte(out, '\n');
+	}
+	return rc;
+}
+
 const struct mq_conf_key *mq_conf_key_find(const struct mq_conf_key *keys, size_t n, const char *name, size_t len)
 {
 	for (size_t i = 0; i < n; i++)

@@ -43,6 +43,9 @@ int mq_conf_key_set(const struct mq_conf_key *k, void *conf, const char *text, s
 /* Add the value as it stands in a file.  0 or -ENOMEM. */
 int mq_conf_key_print(const struct mq_conf_key *k, const void *conf, struct mq_buf *out);
 
+/* Add a line for each of the n keys whose bit is in `set`.  0 or -ENOMEM. */
+int mq_conf_keys_print(const struct mq_conf_key *keys, size_t n, uint32_t set, const void *conf, struct mq_buf *out);
+
 /* The key of that name among n; NULL. */
 const struct mq_conf_key *mq_conf_key_find(const struct mq_conf_key *keys, size_t n, const char *name, size_t len);
 

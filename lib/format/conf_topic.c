@@ -213,15 +213,8 @@ int mq_topic_conf_print(const struct mq_topic_conf *c, struct mq_buf *out)
 		                   c->generations[i].partitions);
 	if (rc == 0)
 		rc = mq_buf_add_byte(out, '\n');
-	for (size_t i = 0; rc == 0 && i < N_KEYS; i++) {
-		if (!(c->set & 1u << i))
-			continue;
-		rc = mq_buf_printf(out, "%s=", KEYS[i].name);
-		if (rc == 0)
-			rc = mq_conf_key_print(&KEYS[i], c, out);
-		if (rc == 0)
-			rc = mq_buf_add_byte(out, '\n');
-	}
+	if (rc == 0)
+		rc = mq_conf_keys_print(KEYS, N_KEYS, c->set, c, out);
 	if (rc == 0)
 		rc = mq_buf_add(out, c->kept.p, c->kept.len);
 	return rc < 0 ? rc : mq_conf_seal(out, from);

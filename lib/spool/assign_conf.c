@@ -235,15 +235,8 @@ int mq_assign_conf_print(const struct mq_assign_conf *c, struct mq_buf *out)
 	size_t from = out->len;
 	int rc = 0;
 
-	for (size_t i = 0; rc == 0 && i < N_KEYS; i++) {
-		if (!(c->set & 1u << i))
-			continue;
-		rc = mq_buf_printf(out, "%s=", KEYS[i].name);
-		if (rc == 0)
-			rc = mq_conf_key_print(&KEYS[i], c, out);
-		if (rc == 0)
-			rc = mq_buf_add_byte(out, '\n');
-	}
+	if (rc == 0)
+		rc = mq_conf_keys_print(KEYS, N_KEYS, c->set, c, out);
 	if (rc == 0)
 		rc = print_rules(&c->rooms, ROOM, out);
 	if (rc == 0)

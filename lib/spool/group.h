@@ -62,7 +62,9 @@ int mq_group_remove(struct mq_spool *s, const char *group, const char *topic, bo
 int mq_group_witness(struct mq_topic *t, uint32_t p, const struct mq_segment_id *segment, uint64_t *pos, uint64_t *offset,
                      uint64_t *committed);
 
-/* group_lock.c: a short lock; signals are held off until it is given back.  -EINTR: a signal came while somebody else had it. */
+/* group_lock.c: the write lock of a byte that is held for as long as its holder lives.  -EAGAIN: somebody has it. */
+int mq_group_try_byte(int fd, uint64_t byte);
+/* A short lock; signals are held off until it is given back.  -EINTR: a signal came while somebody else had it. */
 int mq_group_lock(struct mq_group_topic *g, enum mq_lock_kind kind, uint64_t byte, const char *what, struct mq_err *err);
 void mq_group_unlock(struct mq_group_topic *g, uint64_t byte);
 

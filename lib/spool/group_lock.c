@@ -54,3 +54,13 @@ void mq_group_unlock(struct mq_group_topic *g, uint64_t byte)
 	(void)mq_sys->lock(g->locks, MQ_LOCK_NONE, byte, 1, false);
 	mq_unhold_signals();
 }
+
+int mq_group_try_byte(int fd, uint64_t byte)
+{
+	int rc;
+
+	do
+		rc = mq_sys->lock(fd, MQ_LOCK_WRITE, byte, 1, false);
+	while (rc == -EINTR);
+	return rc == -EACCES ? -EAGAIN : rc;
+}

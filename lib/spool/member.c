@@ -67,16 +67,6 @@ static int write_facts(int fd)
 	return done >= 0 || done == -ENOSPC || done == -EDQUOT ? 0 : (int)done; /* without them it is a member all the same */
 }
 
-static int take_lock(int fd)
-{
-	int rc;
-
-	do
-		rc = mq_sys->lock(fd, MQ_LOCK_WRITE, 0, 1, false);
-	while (rc == -EINTR);
-	return rc == -EACCES ? -EAGAIN : rc;
-}
-
 /* Locked before it has its name: nobody ever sees a member that is not alive yet. */
 static int make_member(struct mq_membership *m, unsigned mode, struct mq_err *err)
 {
@@ -91,7 +81,7 @@ static int make_member(struct mq_membership *m, unsigned mode, struct mq_err *er
 		m->name[0] = 0;
 		return 0;
 	}
-	rc = m->file < 0 ? m->file : take_lock(m->file);
+	rc = m->file < 0 ? m->file : mq_group_try_byte(m->file, 0);
 	if (rc == 0)
 		rc = write_facts(m->file);
 	if (rc == 0)

@@ -11,16 +11,6 @@
 #include "spool/dirs.h"
 #include "sys/sys.h"
 
-static int take_byte(int fd, uint64_t byte)
-{
-	int rc;
-
-	do
-		rc = mq_sys->lock(fd, MQ_LOCK_WRITE, byte, 1, false);
-	while (rc == -EINTR);
-	return rc == -EACCES ? -EAGAIN : rc;
-}
-
 /* A line of text for people; none: who was here has let go. */
 static void write_owner(struct mq_ownership *o, const char *text)
 {
@@ -143,7 +133,7 @@ static int take_lock(struct mq_ownership *o, struct mq_membership *m, struct mq_
 		return (rc == -ENOENT || rc == MQ_ECONFIG) && was_deleted(m, t, attempt) ? -ESTALE : rc;
 	if (o->g->locks < 0)
 		return was_deleted(m, t, attempt) ? -ESTALE : mq_err_set(err, MQ_EDENIED, "%s: locks cannot be opened", o->g->label);
-	rc = take_byte(o->g->locks, o->partition);
+	rc = mq_group_try_byte(o->g->locks, o->partition);
 	o->locked = rc == 0;
 	/* Only the owner starts handlers: once the byte is ours, those of a killed one only become fewer. */
 	if (rc == 0)

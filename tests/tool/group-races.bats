@@ -108,6 +108,13 @@ obeys() { # the one that waits: a stop
 	is "$got" 143
 }
 
+a_consumer_obeys() { # while it waits for what $locker has
+	mq-consume -g g T > out 2> said &
+	waiter=$!
+	until_true somebody_waits
+	obeys
+}
+
 stop_at_locks() {
 	seq 0 4 | mq-publish T
 	positions > all
@@ -115,18 +122,12 @@ stop_at_locks() {
 	positions > all
 	waiter=
 	lock_away $((1 << 34)) # of offsets, which is being replaced
-	mq-consume -g g T > out 2> said &
-	waiter=$!
-	until_true somebody_waits
-	obeys
+	a_consumer_obeys
 	kill $locker
 	wait $locker || true
 	rm locked
 	lock_away $((1 << 33)) # of acknowledgements
-	mq-consume -g g T > out 2> said &
-	waiter=$!
-	until_true somebody_waits
-	obeys
+	a_consumer_obeys
 	sed -n 2p all > input
 	mq-group commit -g g < input > out 2> said &
 	waiter=$!
@@ -151,10 +152,7 @@ stop_at_both() {
 	wait $waiter || true
 	is "$(at g T)" 0
 	lock_away $((1 << 34))
-	mq-consume -g g T > out 2> said &
-	waiter=$!
-	until_true somebody_waits
-	obeys
+	a_consumer_obeys
 	# Nobody else is kept from acknowledging meanwhile.
 	kill $locker
 	wait $locker || true
