@@ -52,6 +52,10 @@ enum cli_kind {
 	CLI_HELP, CLI_VERSION,
 };
 
+/* What to complete where a topic's configuration is set; a test compares it with what mq-topic show tells. */
+#define CLI_TOPIC_KEYS "retention.ms= retention.bytes= segment.bytes= segment.ms= max.message.bytes= compression.type= min.ack= max.bytes= " \
+	"max.messages= when.full= cleanup.policy= ttl.ms= min.insync.replicas= dedupe.ms= dedupe.count="
+
 struct cli_option {
 	char letter;         /* 0: none */
 	const char *name;    /* without the dashes */
@@ -59,7 +63,7 @@ struct cli_option {
 	const char *meaning;
 	enum cli_kind kind;
 	size_t to;           /* offset in the tool's struct */
-	const char *words;   /* of a choice: "none/0 written/1"; else what to complete: topic group file dir */
+	const char *words;   /* of a choice: "none/0 written/1"; else what to complete: topic group file dir, or keys as "max.bytes=" */
 	unsigned verbs;      /* bit mask of the verbs it goes with; 0: all */
 };
 
@@ -151,6 +155,16 @@ static inline unsigned long long llu(uint64_t n)
 {
 	return n;
 }
+
+/* cli_progress.c: of long work, on stderr, where that is a terminal and nobody asked for silence. */
+struct cli_progress {
+	bool shown, told;
+	uint64_t done;
+	double at, rate; /* seconds, a second */
+};
+void cli_progress_init(struct cli_progress *p, const struct cli *cli, bool wanted);
+void cli_progress_tell(struct cli_progress *p, uint64_t done, uint64_t all);
+void cli_progress_end(struct cli_progress *p); /* the line is empty again */
 
 /* cli_print.c: tables and JSON on stdout */
 enum { CLI_COLUMNS_MAX = 12 };

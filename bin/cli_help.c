@@ -70,6 +70,15 @@ void cli_help(const struct cli_tool *tool)
 	printf("\nMore: man %s, man 7 mq\n", tool->name);
 }
 
+static void tell_pairs(const struct cli_tool *tool, const struct cli_option *o)
+{
+	printf("pairs");
+	for (size_t i = 0; tool->verbs[i]; i++)
+		if (!o->verbs || o->verbs & 1u << i)
+			printf(" %s", tool->verbs[i]);
+	printf("\t=%s\n", o->words);
+}
+
 /* One line an option: its spellings, a TAB, and what may follow it: nothing, "=topic", or "=a b c". */
 void cli_completion(const struct cli_tool *tool)
 {
@@ -91,6 +100,9 @@ void cli_completion(const struct cli_tool *tool)
 				putchar(*w);
 		putchar('\n');
 	}
+	for (size_t i = 0; tool->verbs && (o = cli_option_at(tool, i)); i++)
+		if (o->kind == CLI_PAIRS && o->words) /* behind the operand, too, with its verbs */
+			tell_pairs(tool, o);
 	if (tool->verbs) {
 		printf("verbs\t=");
 		for (size_t i = 0; tool->verbs[i]; i++)

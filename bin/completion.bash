@@ -20,21 +20,24 @@ _mq_values() {
 
 # The tool whose arguments are being typed, the words before the cursor, and the word under it.
 _mq_tool() {
-	local tool=$1 cur=$2 names wants words='' values='' verbs='' operands='' previous='' word verb='' _mq_spool=''
+	local tool=$1 cur=$2 names wants words='' values='' verbs='' operands='' pairs='' previous='' word verb='' operand='' _mq_spool=''
 	shift 2
 	for word; do
 		[[ $word == -- ]] && { compopt -o default; return; }
 		[[ $previous == -S || $previous == --spool ]] && _mq_spool=$word
+		[[ $word != -* && -n $verb && $previous != -* ]] && operand=$word
 		[[ $word != -* && -z $verb && $previous != -* ]] && verb=$word
 		previous=$word
 	done
-	# bash splits --name=value into three words.
+	# bash splits --name=value into three words, and KEY=VALUE, whose value nobody knows here.
 	[[ $previous == '=' && $# -gt 1 ]] && previous=${*: -2:1}
 	[[ $cur == '=' ]] && cur=''
+	[[ ${*: -1} == '=' || ${COMP_WORDS[COMP_CWORD]} == '=' ]] && [[ $previous != -* ]] && return 0
 	while IFS=$'\t' read -r names wants; do
 		case $names in
 		verbs) verbs=${wants#=} ;;
 		operands) operands=${wants#=} ;;
+		pairs*) [[ " $names " == *" $verb "* ]] && pairs=${wants#=} ;;
 		*)
 			words+=" $names"
 			[[ -n $wants && " $names " == *" $previous "* ]] && values=${wants}
@@ -46,8 +49,10 @@ _mq_tool() {
 	elif [[ $cur != -* ]]; then
 		words=$(_mq_values "$operands" "$cur")
 		[[ -n $verbs && -z $verb ]] && words=$verbs
+		[[ -n $operand && -n $pairs ]] && words=$pairs
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+	case ${COMPREPLY[*]} in *[=.]) compopt -o nospace 2>/dev/null ;; esac # a key: its value comes next
 	return 0
 }
 
@@ -67,4 +72,4 @@ _mq() {
 
 complete -F _mq mq
 complete -F _mq -o filenames mq-publish
-complete -F _mq mq-consume mq-topic mq-group mq-check mq-bench
+complete -F _mq mq-consume mq-drain mq-replay mq-retain mq-topic mq-group mq-rebalance mq-check mq-stat mq-bench

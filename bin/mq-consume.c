@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* mq-consume: from topics to stdout or to handlers, alone or in a group. */
 #include "cli.h"
+#include "to.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 struct args {
 	struct cli cli;
 	struct mq_consume_request req;
-	struct cli_pairs headers;
+	struct cli_pairs headers, set;
 	struct cli_bytes delimiter, key_delimiter;
 	int64_t partition;
 	int commit, order;
@@ -52,8 +54,20 @@ static const struct cli_option options[] = {
 	{'g', "group", "GROUP", "read as a member of the group: each record goes to one member, and the group's place is kept",
 	 CLI_TEXT, AT(req.group), "group", 0},
 	{0, "manual", NULL, "print POSITION TAB PAYLOAD; done is what mq-group commit is told", CLI_FLAG, AT(manual), NULL, 0},
+	{0, "share", NULL, "share partitions with other members, record by record: a work queue, without order", CLI_FLAG, AT(req.share), NULL, 0},
+	{0, "once", NULL, "a record whose id the group has done before counts as done, also after a restart and in another partition; with a handler",
+	 CLI_FLAG, AT(req.once), NULL, 0},
+	{0, "once-window", "TIME", "for so long ids are remembered (7d)", CLI_DURATION, AT(req.once_window_ns), NULL, 0},
+	{'X', "set", "K=V", "client.rack=NAME: the room this member is in, for mq-rebalance --strategy room and nearby; else "
+	 "$MQ_ROOM tells", CLI_PAIRS, AT(set), "client.rack=", 0},
 	{0, "commit", "WHEN", "after (the default: at least once) or before (at most once) the work", CLI_CHOICE, AT(commit),
 	 "after before", 0},
+
+	{0, "To another topic", NULL, NULL, CLI_HEADING, 0, NULL, 0},
+	{0, "to", "TOPIC", "with the group's place, once each: the records as they are, or with a command what that prints; made at need",
+	 CLI_TEXT, AT(req.to), "topic", 0},
+	{0, "partitions", "N", "how many partitions it is made with", CLI_COUNT32, AT(req.to_partitions), NULL, 0},
+	{0, "one", NULL, "all that a command prints is one record, not one a line", CLI_FLAG, AT(req.to_one), NULL, 0},
 
 	{0, "A handler: -- COMMAND [ARGUMENT ...], run without a shell, payload on its stdin", NULL, NULL, CLI_HEADING, 0, NULL, 0},
 	{0, "batch", "N", "up to N records on one handler's stdin", CLI_COUNT32, AT(req.batch), NULL, 0},
@@ -62,14 +76,19 @@ static const struct cli_option options[] = {
 	{0, "order", "AMONG", "what stays in order among them: partition (the default), key, or none", CLI_CHOICE, AT(order),
 	 "partition key none", 0},
 	{0, "time-limit", "TIME", "a handler that takes longer is killed and has failed", CLI_DURATION, AT(req.time_limit_ns), NULL, 0},
-	{0, "prefetch", "N", "at most N records given out at once", CLI_COUNT32, AT(req.prefetch), NULL, 0},
+	{0, "retries", "N", "handle what failed again, up to N times, and go on meanwhile; then it is put into TOPIC.dead", CLI_COUNT,
+	 AT(req.retries), NULL, 0},
+	{0, "wait-retries", NULL, "do not end before what failed is done, or dead", CLI_FLAG, AT(req.wait_retries), NULL, 0},
+	{0, "backoff", "TIMES", "how long after: MIN..MAX, doubled each time, or levels as 1s,10s,1m (1s..1h)", CLI_TEXT, AT(req.backoff), NULL, 0},
+	{0, "prefetch", "N", "at most N records given out at once, all partitions together; with --share: taken beyond those at work, 0 unless said", CLI_COUNT32, AT(req.prefetch), NULL, 0},
 	{0},
 };
 
 static const struct cli_tool tool = {
 	.name = "mq-consume",
 	.usage = (const char *const[]){"[OPTION ...] TOPIC[:PARTITION[:OFFSET]] ...",
-	                               "[OPTION ...] -g GROUP TOPIC ... -- COMMAND [ARGUMENT ...]", NULL},
+	                               "[OPTION ...] -g GROUP TOPIC ... -- COMMAND [ARGUMENT ...]",
+	                               "[OPTION ...] -g GROUP --to TOPIC TOPIC ... [-- COMMAND [ARGUMENT ...]]", NULL},
 	.purpose = "Read records: print what there is and end, as cat does; with -f go on, as tail -f does; with -g keep the place "
 	           "for the next run; with a command behind -- run it for each record, which is done when the command exits 0.",
 	.options = options,
@@ -78,6 +97,7 @@ static const struct cli_tool tool = {
 		"mq-consume -f -o end orders           # only what comes from now on",
 		"mq-consume -g billing orders -- ./bill # each record once, on the handler's stdin",
 		"mq-consume -o @-1h -T 'paid || refunded' --json orders",
+		"mq-consume -f -g enrich --to orders.full orders -- ./enrich",
 		NULL},
 	.operands = "topic",
 	.timeout = "how long to wait for partitions that other members hold (without it not at all; with -f for ever), or with "
@@ -113,7 +133,7 @@ static int check_one_record(struct args *a)
 	static const char *const printing[] = {"delimiter", "null", "key-delimiter", "json", "frame", "format", "raw"};
 	struct cli *cli = &a->cli;
 
-	if (!cli->command || a->coproc || a->req.batch)
+	if (!cli->command || a->coproc || a->req.batch || a->req.to)
 		return 0;
 	for (size_t i = 0; i < sizeof printing / sizeof *printing; i++)
 		if (cli_given(cli, printing[i]))
@@ -122,10 +142,63 @@ static int check_one_record(struct args *a)
 	return 0;
 }
 
+/* Done is known of one record only by what a handler said of it. */
+static int check_once(struct args *a)
+{
+	struct cli *cli = &a->cli;
+
+	if (cli_given(cli, "once-window") && !a->req.once)
+		return cli_usage(cli, "--once-window says for how long --once remembers: that is missing");
+	if (cli_given(cli, "once-window") && a->req.once_window_ns < 1000000)
+		return cli_usage(cli, "--once-window: 1ms at least is wanted");
+	if (!a->req.once)
+		return 0;
+	if (!a->req.group)
+		return cli_usage(cli, "--once is about what a group has done: -g GROUP is missing");
+	if (!cli->command)
+		return cli_usage(cli, "--once: only a handler tells of each record that it is done: -- COMMAND is missing");
+	if (a->commit == COMMIT_BEFORE)
+		return cli_usage(cli, "--once and --commit=before exclude each other: what is committed before the work is not known to be done");
+	return 0;
+}
+
+static int check_retries(struct args *a)
+{
+	struct cli *cli = &a->cli;
+	bool retries = cli_given(cli, "retries");
+
+	if (a->req.wait_retries && !retries)
+		return cli_usage(cli, "--wait-retries waits for what failed and is tried again: --retries N is missing");
+	if (cli_given(cli, "backoff") && !retries)
+		return cli_usage(cli, "--backoff says when what failed is handled again: --retries N is missing");
+	if (retries && !a->req.group)
+		return cli_usage(cli, "--retries is about what a group is not done with: -g GROUP is missing");
+	if (retries && a->commit == COMMIT_BEFORE)
+		return cli_usage(cli, "--retries and --commit=before exclude each other: what is committed before the work is not handled again");
+	if (retries && a->req.share)
+		return cli_usage(cli, "--retries and --share exclude each other: of shared records each failure ends the run");
+	return 0;
+}
+
+static int check_sharing(struct args *a)
+{
+	struct cli *cli = &a->cli;
+
+	if (!a->req.group)
+		return cli_usage(cli, "--share is about a group: -g GROUP is missing");
+	if (a->manual)
+		return cli_usage(cli, "--share and --manual exclude each other: a shared record is done when its handler is, or its reader has it");
+	if (a->commit == COMMIT_BEFORE)
+		return cli_usage(cli, "--share and --commit=before exclude each other: a shared record is free again until it is done");
+	if (cli_given(cli, "order") && a->order != MQ_ORDER_NONE)
+		return cli_usage(cli, "--share gives records to whoever has time: there is no --order but none");
+	return check_one_record(a);
+}
+
 static int check_handling(struct args *a)
 {
 	struct cli *cli = &a->cli;
-	static const char *const handling[] = {"batch", "coproc", "jobs", "order", "time-limit", "prefetch"};
+	static const char *const handling[] = {"batch", "coproc", "jobs", "order", "time-limit", "prefetch", "retries", "wait-retries", "backoff"};
 
 	if (cli->command && !cli->command[0])
 		return cli_usage(cli, "a command is wanted after --");
@@ -138,9 +211,29 @@ static int check_handling(struct args *a)
 		return cli_usage(cli, "--manual prints positions; with a handler its exit status tells what is done");
 	if (!a->req.group && (a->manual || cli_given(cli, "commit")))
 		return cli_usage(cli, "--%s is about a group's place: -g GROUP is missing", a->manual ? "manual" : "commit");
+	if (check_once(a) || check_retries(a) || to_check(cli, &a->req, a->coproc))
+		return MQ_EXIT_USAGE;
+	if (a->req.share)
+		return check_sharing(a);
 	if (a->manual && a->commit == COMMIT_BEFORE)
 		return cli_usage(cli, "--commit=before and --manual exclude each other: done is what mq-group commit is told");
 	return check_one_record(a);
+}
+
+/* What Kafka's users know by these names. */
+static int take_settings(struct args *a)
+{
+	const char *room = getenv("MQ_ROOM");
+
+	a->req.room = room && *room ? room : NULL;
+	for (size_t i = 0; i < a->set.n; i++) {
+		if (strcmp(a->set.v[i].name, "client.rack") != 0)
+			return cli_usage(&a->cli, "-X %s: there is no such key here: client.rack", a->set.v[i].name);
+		if (!a->req.group)
+			return cli_usage(&a->cli, "-X client.rack is about members: -g GROUP is missing");
+		a->req.room = *a->set.v[i].value ? a->set.v[i].value : NULL;
+	}
+	return 0;
 }
 
 /* The topics and partitions of -t and of the operands, and the range of an operand's offset. */
@@ -199,7 +292,9 @@ static void fill_request(struct args *a)
 	r->delimiter_len = a->null ? 1 : a->delimiter.len;
 	r->key_delimiter = a->key_delimiter.data;
 	r->commit_before = a->commit == COMMIT_BEFORE;
-	r->order = (enum mq_order)a->order;
+	r->order = r->share ? MQ_ORDER_NONE : (enum mq_order)a->order;
+	r->order_asked = cli_given(&a->cli, "order");
+	r->retry = cli_given(&a->cli, "retries");
 	if (a->cli.command) {
 		r->handler = a->coproc ? MQ_HANDLER_COPROC : r->batch ? MQ_HANDLER_BATCH : MQ_HANDLER_RECORD;
 		r->argv = a->cli.command;
@@ -221,16 +316,27 @@ static int report_status(struct args *a, int status, const struct mq_consume_rep
 		cli_say(cli, "%llu records, %llu bytes; %llu not selected, %llu expired", llu(report->records),
 		        llu(report->bytes), llu(report->skipped_filter),
 		        llu(report->skipped_expired));
+	if (report->skipped_once)
+		cli_say(cli, "%llu records were done before and skipped (--once)", llu(report->skipped_once));
+	if (cli->verbose && report->without_id)
+		cli_say(cli, "%llu records had no id and were handled (--once)", llu(report->without_id));
 	if (cli->verbose && cli->command)
 		cli_say(cli, "handlers: %llu done, %llu failed, %llu rejected, %llu released", llu(report->done),
 		        llu(report->failed), llu(report->rejected),
 		        llu(report->released));
+	if (report->parked)
+		cli_say(cli, "%llu failed record%s put aside, to be tried again when %s time has come", llu(report->parked),
+		        report->parked == 1 ? " was" : "s were", report->parked == 1 ? "its" : "their");
+	if (report->dead)
+		cli_say(cli, "%llu record%s put into %s.dead (mq-consume --json tells why)", llu(report->dead),
+		        report->dead == 1 ? " was" : "s were", a->req.n_topics == 1 ? a->req.topics[0] : "TOPIC");
 	if (status)
 		return status;
 	if (report->damage)
 		return MQ_EXIT_DAMAGE;
 	if (report->left)
-		return cli_error(cli, MQ_EXIT_AGAIN, "%u partitions were not free in time: run again", (unsigned)report->left);
+		return cli_error(cli, MQ_EXIT_AGAIN, "%u partition%s not free in time: run again", (unsigned)report->left,
+		                 report->left == 1 ? " was" : "s were");
 	return a->fail_empty && report->records == 0 ? MQ_EXIT_NOTHING : MQ_EXIT_DONE;
 }
 
@@ -241,6 +347,8 @@ static int run(struct args *a)
 
 	if (!status)
 		status = check_handling(a);
+	if (!status)
+		status = take_settings(a);
 	if (!status)
 		status = take_operands(a);
 	if (status)

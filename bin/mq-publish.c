@@ -12,6 +12,7 @@ struct args {
 	struct cli_bytes delimiter, key_delimiter;
 	int64_t partition;
 	int ack;
+	const char *at;
 	bool lines, one, json, frame, null, confirm;
 };
 #define AT(member) offsetof(struct args, member)
@@ -36,6 +37,10 @@ static const struct cli_option options[] = {
 	{0, "id-field", "N", "the Nth field of a line is its id", CLI_COUNT32, AT(req.id_field), NULL, 0},
 	{0, "id-delimiter", "S", "between fields; blanks without it", CLI_TEXT, AT(req.id_delimiter), NULL, 0},
 	{0, "ttl", "TIME", "consumers skip the record when it is older: 10s 5m 2h 7d", CLI_DURATION, AT(req.ttl_ns), NULL, 0},
+	{0, "When it comes", NULL, NULL, CLI_HEADING, 0, NULL, 0},
+	{0, "delay", "TIME", "records come so long after they were read: 300ms 10s 5m 2h 7d", CLI_DURATION, AT(req.delay_ns), NULL, 0},
+	{0, "at", "TIME", "records come at this time: RFC 3339, 18:00, 'tomorrow 9am', or what else date -d takes", CLI_TEXT, AT(at),
+	 NULL, 0},
 	{0, "Where and how safely", NULL, NULL, CLI_HEADING, 0, NULL, 0},
 	{'p', "partition", "N", "this partition, whatever the key", CLI_PARTITION, AT(partition), NULL, 0},
 	{0, "ack", "LEVEL", "none, written (survives any process), durable (survives power loss; the default) or all (on every "
@@ -46,7 +51,7 @@ static const struct cli_option options[] = {
 	 AT(req.producer), NULL, 0},
 	{0, "seq", "N", "the first record is the producer's Nth; what is held already is skipped", CLI_COUNT, AT(req.seq), NULL, 0},
 	{0, "rate", "N/s", "at most so many records: 500/s 10/m", CLI_RATE, AT(req.rate), NULL, 0},
-	{'X', "set", "KEY=VALUE", "configuration of the topic, if this run makes it", CLI_PAIRS, AT(set), NULL, 0},
+	{'X', "set", "KEY=VALUE", "configuration of the topic, if this run makes it", CLI_PAIRS, AT(set), CLI_TOPIC_KEYS, 0},
 	{0, "dry-run", NULL, "read and check the input, store nothing", CLI_FLAG, AT(req.dry_run), NULL, 0},
 	{0},
 };
@@ -79,6 +84,8 @@ static void print_confirmation(void *arg, const struct mq_confirmation *c)
 	for (uint64_t i = 0; i < c->count; i++) {
 		if (c->why)
 			printf("-\t%s\n", why);
+		else if (c->placed)
+			printf("=\t%s:%u:%llu\n", c->topic, (unsigned)c->partition, llu(c->offset));
 		else if (c->skipped)
 			puts("=\talready held");
 		else
@@ -111,6 +118,12 @@ static int check_forms(struct args *a)
 		return cli_usage(cli, "--seq numbers a producer's records: --producer NAME is missing");
 	if (cli_given(cli, "seq") && r->seq == 0)
 		return cli_usage(cli, "--seq counts from 1");
+	if (a->at && cli_given(cli, "delay"))
+		return cli_usage(cli, "--delay and --at exclude each other");
+	if (a->at && mq_parse_time(cli->mq, a->at, &r->due_us) < 0)
+		return cli_usage(cli, "--at: %s", mq_why(cli->mq));
+	if (a->at && r->due_us <= 0)
+		return cli_usage(cli, "--at %s: a time after 1970 is wanted", a->at);
 	if (r->id && r->id_field)
 		return cli_usage(cli, "--id and --id-field exclude each other");
 	if (r->id_delimiter && !r->id_field)

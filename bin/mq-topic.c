@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* mq-topic: create, list, show, set, purge, delete. */
-#include "cli.h"
+/* mq-topic: create, list, show, set, purge, delete; what waits in one: delayed, cancel (mq-topic_delayed.c). */
+#include "mq-topic.h"
 
 #include <string.h>
 
-enum verb { CREATE, LIST, SHOW, SET, PURGE, DELETE };
+enum verb { CREATE, LIST, SHOW, SET, PURGE, DELETE, DELAYED, CANCEL };
 #define ON(verb) (1u << (verb))
 
 struct args {
 	struct cli cli;
 	struct cli_pairs set;
-	const char *offset;
+	const char *offset, *id;
+	uint64_t count;
 	int64_t partition;
 	uint32_t partitions;
 	bool json, dry_run, force;
@@ -22,27 +23,31 @@ static const struct cli_option options[] = {
 	{0, "Options", NULL, NULL, CLI_HEADING, 0, NULL, 0},
 	{0, "partitions", "N", "create: how many partitions", CLI_COUNT32, AT(partitions), NULL, ON(CREATE)},
 	{'X', "set", "KEY=VALUE", "create, set: a configuration key, as KEY=VALUE behind the topic; may be given again", CLI_PAIRS,
-	 AT(set), NULL, ON(CREATE) | ON(SET)},
+	 AT(set), CLI_TOPIC_KEYS, ON(CREATE) | ON(SET)},
 	{'p', "partition", "N", "purge: this partition only", CLI_PARTITION, AT(partition), NULL, ON(PURGE)},
 	{'o', "offset", "X", "purge: up to here: an offset, end (the default), -N (all but the last N) or @TIME", CLI_TEXT,
 	 AT(offset), NULL, ON(PURGE)},
-	{'J', "json", NULL, "list, show: an object a line", CLI_FLAG, AT(json), NULL, ON(LIST) | ON(SHOW)},
+	{'n', "count", "N", "delayed: the first N; the sum tells of all", CLI_COUNT, AT(count), NULL, ON(DELAYED)},
+	{0, "id", "ID", "cancel: of the records that wait, those of this id", CLI_TEXT, AT(id), NULL, ON(CANCEL)},
+	{'J', "json", NULL, "list, show, delayed: an object a line", CLI_FLAG, AT(json), NULL, ON(LIST) | ON(SHOW) | ON(DELAYED)},
 	{0, "force", NULL, "purge: over what groups have not read yet; delete: though a member of a group, or its handler, is at work", CLI_FLAG, AT(force), NULL, ON(PURGE) | ON(DELETE)},
 	{0, "dry-run", NULL, "check and say what would be done", CLI_FLAG, AT(dry_run), NULL,
-	 ON(CREATE) | ON(SET) | ON(PURGE) | ON(DELETE)},
+	 ON(CREATE) | ON(SET) | ON(PURGE) | ON(DELETE) | ON(CANCEL)},
 	{0},
 };
 
 static const struct cli_tool tool = {
 	.name = "mq-topic",
 	.usage = (const char *const[]){
-		"create [--partitions N] [OPTION ...] TOPIC [KEY=VALUE ...]",
+		"create [--partitions N] [--dry-run] [OPTION ...] TOPIC [KEY=VALUE ...]",
 		"list [-v] [--json] [OPTION ...]",
 		"show [--json] [OPTION ...] TOPIC",
 		"set [--dry-run] [OPTION ...] TOPIC KEY=VALUE ...",
 		"purge [--dry-run] [--force] [-o X] [OPTION ...] TOPIC[:PARTITION[:OFFSET]]",
-		"delete [--dry-run] [--force] [OPTION ...] TOPIC", NULL},
-	.purpose = "Create topics, list them, show and change their configuration, drop their records, delete them. A topic need not "
+		"delete [--dry-run] [--force] [OPTION ...] TOPIC",
+		"delayed [--json] [-n N] [OPTION ...] TOPIC",
+		"cancel [--dry-run] --id ID [OPTION ...] TOPIC", NULL},
+	.purpose = "Create topics, list them, show and change their configuration, drop their records, delete them; list what waits until it is due, and cancel it. A topic need not "
 	           "be created: the first publish does it, with one partition.",
 	.options = options,
 	.examples = (const char *const[]){
@@ -50,10 +55,11 @@ static const struct cli_tool tool = {
 		"mq-topic list -v",
 		"mq-topic set orders max.bytes=1G compression.type=zstd",
 		"mq-topic purge orders -o @-7d --dry-run",
+		"mq-topic delayed -n 10 orders",
 		NULL},
-	.verbs = (const char *const[]){"create", "list", "show", "set", "purge", "delete", NULL},
+	.verbs = (const char *const[]){"create", "list", "show", "set", "purge", "delete", "delayed", "cancel", NULL},
 	.operands = "topic",
-	.timeout = "purge, delete: how long to wait for a partition's lock that another process holds (without it as long as it "
+	.timeout = "purge, delete, cancel: how long to wait for a partition's lock that another process holds (without it as long as it "
 	           "takes): 300ms 10s 5m 2h 7d",
 	.quiet_pipe = true,
 };
@@ -245,6 +251,8 @@ static int run(struct args *a)
 		status = cli_usage(cli, "%s:%lld: a topic is wanted, not a partition", topic.topic, (long long)topic.partition);
 	if (!status && cli->verb == SET && a->set.n == 0)
 		status = cli_usage(cli, "set what? KEY=VALUE is missing");
+	if (!status && cli->verb == CANCEL && !a->id)
+		status = cli_usage(cli, "cancel which? --id ID is missing");
 	if (!status)
 		status = cli_open(cli, cli->verb == CREATE && !a->dry_run ? MQ_OPEN_CREATE : 0);
 	if (status)
@@ -255,6 +263,8 @@ static int run(struct args *a)
 	case PURGE: return purge(a, &topic);
 	case CREATE: done = mq_topic_create(cli->mq, topic.topic, a->partitions, a->set.v, a->set.n, a->dry_run); break;
 	case SET: done = mq_topic_set(cli->mq, topic.topic, a->set.v, a->set.n, a->dry_run); break;
+	case DELAYED: return topic_delayed(cli, topic.topic, cli_given(cli, "count"), a->count, a->json);
+	case CANCEL: return topic_cancel(cli, topic.topic, a->id, a->dry_run);
 	case DELETE: done = mq_topic_delete(cli->mq, topic.topic, a->force, a->dry_run); break;
 	}
 	if (done < 0)

@@ -14,8 +14,13 @@ static const struct {
 	{"publish", "put records into a topic: lines, files, messages, JSON, frames"},
 	{"consume", "read a topic: print it, follow it, or run a command for each record"},
 	{"topic", "create, list, show, set, purge and delete topics"},
-	{"group", "list, show, seek, commit and delete consumer groups"},
+	{"drain", "a group's backlog to its end: print it, or run a command for each record"},
+	{"replay", "a range once more, at a rate or at the distances the records had"},
+	{"group", "list, show, seek, commit, evict from and delete consumer groups"},
+	{"rebalance", "partitions over the members of a group; more of them for a topic in use"},
+	{"retain", "remove what is too old, too much, or read by all: for cron"},
 	{"check", "verify every byte of a spool; mend what can be mended"},
+	{"stat", "records, bytes, lag, age: for people, programs and monitors"},
 	{"bench", "how fast it is here"},
 	{"help", "mq help TOOL: its manual page"},
 };
@@ -56,8 +61,12 @@ static const char tour[] =
 	"  mq topic create clicks --partitions 4\n"
 	"  mq publish -k anna -m 'page 7' clicks\n"
 	"\n"
-	"Several groups each get every record. Of the members of one group the first takes\n"
-	"all partitions; the others wait (-v tells), and go on the moment it ends or dies.\n"
+	"  # When four are too few: sixteen, while everybody goes on.\n"
+	"  mq rebalance clicks --partitions 16\n"
+	"\n"
+	"Several groups each get every record. The members of one group share its partitions,\n"
+	"and take over those of one that ends or dies the moment it does. With --share they\n"
+	"are at one partition together: a work queue.\n"
 	"\n"
 	"More: man 7 mq\n";
 
@@ -65,7 +74,7 @@ static int print_help(void)
 {
 	fputs(usage, stdout);
 	for (size_t i = 0; i < TOOLS; i++)
-		printf("  %-9s %s\n", tools[i].name, tools[i].does);
+		printf("  %-10s %s\n", tools[i].name, tools[i].does);
 	fputs(tour, stdout);
 	if (fflush(stdout) == 0 || errno == EPIPE)
 		return MQ_EXIT_DONE;

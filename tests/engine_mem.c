@@ -108,6 +108,7 @@ static void fill_facts(const struct mq_topic_conf *c, struct mq_topic_facts *ret
 	                 : c->when_full == MQ_WHEN_FULL_DROP_OLDEST ? MQ_FULL_DROP_OLDEST
 	                                                            : MQ_FULL_BLOCK,
 	    .ttl_us = c->ttl_ms > 0 ? c->ttl_ms * 1000 : 0,
+	    .dedupe = c->dedupe_ms > 0 || c->dedupe_count > 0,
 	};
 	memcpy(ret->id, c->id, 16);
 }
@@ -178,10 +179,10 @@ static int topic_create(struct mq_store *store, const char *topic, uint32_t part
 	return rc;
 }
 
-static int topic_auto_create(struct mq_store *store, const char *topic, struct mq_err *err)
+static int topic_auto_create(struct mq_store *store, const char *topic, uint32_t partitions, struct mq_err *err)
 {
 	struct mq_err ignored;
-	int rc = topic_create(store, topic, 1, NULL, 0, false, err ? err : &ignored);
+	int rc = topic_create(store, topic, partitions ? partitions : 1, NULL, 0, false, err ? err : &ignored);
 	return rc == -EEXIST ? 0 : rc;
 }
 

@@ -203,8 +203,10 @@ static int group_seek(struct mq_store *store, const char *group, const char *top
 
 /* --- members and owners --------------------------------------------------------------------- */
 
-static int member_join(struct mq_store *store, const char *group, struct mq_member **ret, struct mq_err *err)
+static int member_join(struct mq_store *store, const char *group, const struct mq_wish *wish, struct mq_member **ret,
+                       struct mq_err *err)
 {
+	(void)wish; /* whoever comes first has a partition until it leaves */
 	struct mem_store *s = (struct mem_store *)store;
 	char path[300];
 	snprintf(path, sizeof path, "%s.locks", s->path);

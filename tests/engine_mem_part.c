@@ -312,7 +312,7 @@ static int source_next(struct mq_source *source, struct mq_view *ret, struct mq_
 	if (mq_sys->pread(r->s->fd, r->body.p, b->b.stored_len, b->body_at) != (ssize_t)b->b.stored_len ||
 	    !mq_batch_body_ok(&b->b, r->body.p))
 		return mq_err_set(err, MQ_EBROKEN, "%s: cannot be read", r->s->path);
-	*ret = (struct mq_view){b->b, (const uint8_t *)r->body.p, r->at > b->b.base_offset ? r->at : b->b.base_offset};
+	*ret = (struct mq_view){.batch = b->b, .body = (const uint8_t *)r->body.p, .first_offset = r->at > b->b.base_offset ? r->at : b->b.base_offset};
 	r->at = b->b.next_offset;
 	return 1;
 }

@@ -17,7 +17,8 @@ import re
 import struct
 import sys
 
-from reader_bytes import Refused, Segment, conf, crc32c, headers, read, records, slot, slots, two_slots, unzip  # noqa: F401
+from reader_bytes import Refused, Segment, conf, crc32c, headers, place, read, records, slot, slots, two_slots, unzip  # noqa: F401
+from reader_claims import Claims
 
 
 def topic_conf(spool, topic):
@@ -199,7 +200,10 @@ class Partition:
 def commit_marks(spool, topic, p, id):
     """The durable marks of the log, (segment id, position), that the groups' places of a partition carry."""
     for group in os.listdir(spool + '/groups') if os.path.isdir(spool + '/groups') else []:
-        best = slots(read(f'{spool}/groups/{group}/topics/{topic}/offsets'), (2 * p, 2 * p + 1))
+        try:
+            best = place(read(f'{spool}/groups/{group}/topics/{topic}/offsets'), p, False, group)
+        except Refused:
+            continue
         if best and best[1][16:32] == id:
             yield best[1][40:56], struct.unpack_from('<Q', best[1], 56)[0]
 
@@ -211,19 +215,19 @@ def places(spool, group, topic):
     first = int(conf_.get('generations', '0:' + conf_['partitions']).split(',')[0].split(':')[1])
     made = first if os.path.exists(here + '/bell') else 0  # with room for so many: what is not there was cut off
     for p in range(int(conf_['partitions'])):
-        begun = (p < made or len(data) > p * 8192) and \
-            (slot(data, 2 * p) is not None or slot(data, 2 * p + 1) != 0)  # else torn at the first
-        best = two_slots(data, (2 * p, 2 * p + 1), f'{group}/{topic}/{p}') if begun else None
+        best = place(data, p, p < made, f'{group}/{topic}/{p}')
         if not best or best[1][16:32].hex() != conf_['id']:
             continue
         committed, = struct.unpack_from('<Q', best[1], 32)
-        handed_out, lost = best[1][72:80], struct.unpack_from('<Q', best[1], 88)[0]
+        (generation, seeks), lost = struct.unpack_from('<II', best[1], 72), struct.unpack_from('<Q', best[1], 88)[0]
         acks, above = read(f'{here}/acked.{p}'), set()
         for at in range(0, len(acks) - 23, 24):
             e = acks[at:at + 24]
-            if (struct.unpack_from('<I', e, 20)[0] == crc32c(struct.pack('<Q', at), e[:20]) and e[8:16] == handed_out
-                    and e[16:20] == best[1][16:20] and struct.unpack_from('<Q', e)[0] >= committed):
+            if (struct.unpack_from('<I', e, 20)[0] == crc32c(struct.pack('<Q', at), e[:20]) and struct.unpack_from('<I', e, 12)[0] == seeks
+                    and struct.unpack_from('<I', e, 8)[0] <= generation and e[16:20] == best[1][16:20] and struct.unpack_from('<Q', e)[0] >= committed):
                 above.add(struct.unpack_from('<Q', e)[0])
+        if claimed := read(f'{here}/claimed.{p}'):
+            committed = max(committed, Claims(claimed, best[1][16:32], generation, seeks, committed).base)
         found[p] = committed, lost, len(above)
     return found
 

@@ -47,15 +47,16 @@ def crc32c(*pieces):
     return c ^ 0xFFFFFFFF
 
 
-def slot(data, block):
+def slot(data, block, area=0):
     """(sequence, the 256 bytes); 0 where it is empty, None where it does not verify or is not there."""
-    s = data[block * 4096:block * 4096 + 256]
+    at = block * 4096 + area * 512
+    s = data[at:at + 256]
     if len(s) < 256:
         return None
     seq, crc = struct.unpack_from('<QI', s)
     if not any(s):
         return 0
-    return (seq, s) if seq and crc == crc32c(s[:8], struct.pack('<I', block), s[12:]) else None
+    return (seq, s) if seq and crc == crc32c(s[:8], struct.pack('<I', area << 29 | block), s[12:]) else None
 
 
 def slots(data, blocks):
@@ -69,6 +70,26 @@ def two_slots(data, blocks, what):
     if not best and any(slot(data, block) is None for block in blocks):
         raise Refused(f'{what}: no slot verifies')
     return best
+
+
+def place(data, p, made, what):
+    """A group's place in a partition: of the area of the highest generation the better slot; None: none was ever written.
+    made: the file was made with room for it, so that what is not there was cut off."""
+    found, unused = [], False
+    for area in range(8):
+        pair = [slot(data, 2 * p + i, area) for i in (0, 1)]
+        cut = [len(data) < (2 * p + i) * 4096 + area * 512 + 256 for i in (0, 1)]
+        first, second = (0 if gone and not made else s for s, gone in zip(pair, cut))
+        behind, unused = unused, unused or area > 0 and first == 0
+        if good := [s for s in (first, second) if s]:
+            found.append(max(good, key=lambda s: s[0]))
+        elif second == 0 and (first == 0 or not cut[0]):
+            continue  # never written, or torn when it was first written
+        elif area and cut[1] and (first == 0 or cut[0] and behind):
+            continue  # the first slot is written first, and so is the area before
+        else:
+            raise Refused(f'{what}: no slot verifies')
+    return max(found, default=None, key=lambda s: s[1][72:76][::-1])
 
 
 def read(path):
@@ -199,7 +220,7 @@ def records(b, body):
         assert lines.pop() == b'' and len(lines) == n, 'lines'
         return [(b['base'] + i, line, b['base_time'], {}) for i, line in enumerate(lines)]
     columns, table = struct.unpack_from('<II', body)
-    if columns >> 11:
+    if columns >> 12:
         raise Refused('columns')
     assert columns & 1, 'columns'
     at, col = 8, {}
@@ -219,12 +240,12 @@ def records(b, body):
             at += size
         return out
 
-    for bit, name in enumerate('length key headers time id tag attempts offset sequence expiry group'.split()):
+    for bit, name in enumerate('length key headers time id tag attempts offset sequence expiry group due'.split()):
         if columns >> bit & 1:
             if name in ('key', 'id', 'tag', 'group', 'headers'):
                 col[name] = pieces(name != 'headers')
             else:
-                col[name] = numbers('q' if name in ('time', 'expiry') else 'I')
+                col[name] = numbers('q' if name in ('time', 'expiry', 'due') else 'I')
     assert at == table and table + sum(col['length']) == len(body), 'table'
     for i in range(n):
         extra = {k: v[i] for k, v in col.items() if k not in ('length', 'offset', 'sequence') and v[i]

@@ -6,10 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/mq.h"
 #include "base/name.h"
-#include "spool/check.h"
 #include "spool/group.h"
+#include "spool/retain.h"
 #include "sys/sys.h"
 
 /* ---- store ---- */
@@ -97,12 +96,14 @@ static int topic_list(struct mq_store *s, int (*fn)(void *arg, const char *name)
 	return mq_topic_each(l.spool, list_one, &l, err);
 }
 
-static void fill_facts(const struct mq_topic_conf *c, struct mq_topic_facts *ret)
+void mq_engine_spool_fill_facts(const struct mq_topic_conf *c, struct mq_topic_facts *ret)
 {
 	memset(ret, 0, sizeof *ret);
 	memcpy(ret->id, c->id, 16);
 	ret->partitions = c->partitions;
-	ret->generation = c->n_generations ? c->generations[c->n_generations - 1].number : 0;
+	ret->generation = mq_topic_conf_generation(c);
+	ret->n_generations = c->n_generations;
+	memcpy(ret->generations, c->generations, sizeof ret->generations);
 	ret->max_message_bytes = (uint32_t)c->max_message_bytes;
 	ret->zip = (enum mq_batch_zip)c->compression;
 	ret->min_ack = c->min_ack > 0 ? (enum mq_ack)c->min_ack : MQ_ACK_NONE;
@@ -110,18 +111,23 @@ static void fill_facts(const struct mq_topic_conf *c, struct mq_topic_facts *ret
 	                 : c->when_full == MQ_WHEN_FULL_DROP_OLDEST ? MQ_FULL_DROP_OLDEST
 	                                                            : MQ_FULL_BLOCK;
 	ret->ttl_us = c->ttl_ms > 0 ? c->ttl_ms * 1000 : 0;
+	ret->retention_us = c->retention_ms < 0 ? -1 : c->retention_ms * 1000;
+	ret->retention_bytes = c->retention_bytes;
+	ret->deletes = c->cleanup != MQ_CLEANUP_COMPACT;
+	ret->dedupe = c->dedupe_ms > 0 || c->dedupe_count > 0;
 }
 
 static int topic_facts(struct mq_store *s, const char *topic, struct mq_topic_facts *ret, struct mq_err *err)
 {
 	struct mq_topic t;
-	int rc = mq_topic_open(&t, mq_engine_spool_of(s), topic, err);
+	int rc = mq_engine_spool_open_users(&t, s, topic, err);
 
 	if (rc < 0)
 		return rc;
 	rc = mq_topic_alive(&t, err);
 	if (rc == 0)
-		fill_facts(&t.conf, ret);
+		mq_engine_spool_fill_facts(&t.conf, ret);
+	mq_engine_spool_topic_read((struct store *)s, &t);
 	mq_topic_release(&t);
 	return rc;
 }
@@ -131,7 +137,7 @@ static int topic_presume(struct mq_store *s, struct mq_topic_facts *ret, struct 
 	const struct mq_spool_conf *c = &mq_engine_spool_of(s)->conf;
 
 	(void)err;
-	fill_facts(&c->defaults, ret);
+	mq_engine_spool_fill_facts(&c->defaults, ret);
 	ret->partitions = (uint32_t)c->num_partitions;
 	return 0;
 }
@@ -142,7 +148,7 @@ static int topic_create(struct mq_store *s, const char *topic, uint32_t partitio
 	return mq_topic_make(mq_engine_spool_of(s), topic, partitions, set, n, dry_run, err);
 }
 
-static int topic_auto_create(struct mq_store *s, const char *topic, struct mq_err *err)
+static int topic_auto_create(struct mq_store *s, const char *topic, uint32_t partitions, struct mq_err *err)
 {
 	struct mq_topic_facts facts;
 	int rc = topic_facts(s, topic, &facts, err);
@@ -153,7 +159,7 @@ static int topic_auto_create(struct mq_store *s, const char *topic, struct mq_er
 		err->code = 0, err->text[0] = 0;
 	if (!mq_engine_spool_of(s)->conf.auto_create)
 		return mq_err_set(err, MQ_ENOTOPIC, "no topic %s, and auto.create.topics=false: mq-topic create %s", topic, topic);
-	rc = mq_topic_make(mq_engine_spool_of(s), topic, 0, NULL, 0, false, err);
+	rc = mq_topic_make(mq_engine_spool_of(s), topic, partitions, NULL, 0, false, err);
 	if (rc == -EEXIST && err)
 		err->code = 0, err->text[0] = 0;
 	return rc == -EEXIST ? 0 : rc;
@@ -162,7 +168,7 @@ static int topic_auto_create(struct mq_store *s, const char *topic, struct mq_er
 static int topic_set(struct mq_store *s, const char *topic, const char *const *set, size_t n, bool dry_run, struct mq_err *err)
 {
 	struct mq_topic t;
-	int rc = mq_topic_open(&t, mq_engine_spool_of(s), topic, err);
+	int rc = mq_engine_spool_open_users(&t, s, topic, err);
 
 	if (rc < 0)
 		return rc;
@@ -178,7 +184,7 @@ static int topic_conf(struct mq_store *s, const char *topic, int (*fn)(void *arg
 	struct mq_buf value = MQ_BUF_INIT;
 	const char *key;
 	bool is_default;
-	int rc = mq_topic_open(&t, mq_engine_spool_of(s), topic, err), stop = 0;
+	int rc = mq_engine_spool_open_users(&t, s, topic, err), stop = 0;
 
 	if (rc < 0)
 		return rc;
@@ -187,50 +193,6 @@ static int topic_conf(struct mq_store *s, const char *topic, int (*fn)(void *arg
 	mq_buf_release(&value);
 	mq_topic_release(&t);
 	return rc < 0 ? mq_engine_no_memory(err) : stop;
-}
-
-/* Is any group's member at work on it, or a handler that a killed one left? */
-struct in_use {
-	struct mq_topic *t;
-	struct mq_err *err;
-};
-
-static int group_at_work(void *arg, const char *group)
-{
-	const struct in_use *u = arg;
-	struct mq_group_topic g;
-	char line[MQ_GROUP_OWNER_LEN];
-	bool handler = false;
-	uint32_t p = 0;
-	int owned = 0;
-
-	if (mq_group_topic_open(&g, u->t, group, false, NULL) < 0)
-		return 0;
-	for (; p < u->t->conf.partitions && owned != 1 && !handler; p++)
-		owned = mq_group_owner(&g, p, line, &handler, NULL);
-	mq_group_topic_release(&g);
-	if (owned == 1)
-		return mq_err_set(u->err, MQ_EAGAIN, "group %s is at work on %s:%u: stop it, or use --force", group, u->t->name, p - 1);
-	if (handler)
-		return mq_err_set(u->err, MQ_EAGAIN, "group %s, %s:%u: a killed member's handler lives on: stop it, or use --force", group,
-		                  u->t->name, p - 1);
-	return 0;
-}
-
-static int topic_delete(struct mq_store *s, const char *topic, bool force, bool dry_run, struct mq_err *err)
-{
-	struct mq_topic t;
-	struct in_use u = {&t, err};
-	int rc = mq_topic_open(&t, mq_engine_spool_of(s), topic, err);
-
-	if (rc < 0)
-		return rc;
-	if (!force)
-		rc = mq_group_each(mq_engine_spool_of(s), group_at_work, &u, err);
-	if (rc == 0 && !dry_run)
-		rc = mq_topic_remove(&t, err);
-	mq_topic_release(&t);
-	return rc;
 }
 
 static int set_log_start(struct mq_store *s, const char *topic, uint32_t p, uint64_t offset, bool dry_run, struct mq_err *err)
@@ -279,65 +241,6 @@ int mq_engine_spool_bounds(struct mq_store *s, const char *topic, uint32_t p, st
 	return rc;
 }
 
-/* ---- checking: mq.h's structs and spool/check.h's say the same ---- */
-_Static_assert((int)MQ_FINDING_DAMAGE == (int)MQ_CHECK_DAMAGE && (int)MQ_FINDING_NEWER == (int)MQ_CHECK_NEWER, "one order");
-
-static int pass_finding(void *arg, const struct mq_check_finding *f)
-{
-	const struct mq_check_request *req = arg;
-	struct mq_finding out = {.kind = (enum mq_finding_kind)f->kind,
-	                         .what = f->what,
-	                         .position = f->position,
-	                         .length = f->length,
-	                         .offset_from = f->offset_from,
-	                         .offset_to = f->offset_to,
-	                         .mended = f->mended,
-	                         .text = f->text};
-
-	return req->found ? req->found(req->arg, &out) : 0;
-}
-
-static void pass_progress(void *arg, uint64_t done, uint64_t all)
-{
-	const struct mq_check_request *req = arg;
-
-	req->progress(req->arg, done, all);
-}
-
-static int check(struct mq_store *s, const void *check_request, void *check_report, struct mq_err *err)
-{
-	struct mq_check_request req = *(const struct mq_check_request *)check_request;
-	struct mq_check_report *rep = check_report;
-	struct mq_check_options opt = {.topic = req.topic,
-	                               .partition = req.partition,
-	                               .mend = req.mend,
-	                               .dry_run = req.dry_run,
-	                               .found = pass_finding,
-	                               .progress = req.progress ? pass_progress : NULL,
-	                               .arg = &req};
-	struct mq_check_sums sums;
-	int rc = mq_spool_check(mq_engine_spool_of(s), &opt, &sums, err);
-
-	if (rc < 0)
-		return rc;
-	*rep = (struct mq_check_report){.topics = sums.topics,
-	                                .partitions = sums.partitions,
-	                                .segments = sums.segments,
-	                                .batches = sums.batches,
-	                                .records = sums.records,
-	                                .bytes = sums.bytes,
-	                                .damage = sums.found[MQ_CHECK_DAMAGE],
-	                                .torn = sums.found[MQ_CHECK_TORN],
-	                                .dead = sums.found[MQ_CHECK_DEAD],
-	                                .cache = sums.found[MQ_CHECK_CACHE],
-	                                .config = sums.found[MQ_CHECK_CONFIG],
-	                                .lost = sums.found[MQ_CHECK_LOST],
-	                                .newer = sums.found[MQ_CHECK_NEWER],
-	                                .left = sums.found[MQ_CHECK_LEFT],
-	                                .mended = sums.mended};
-	return rc;
-}
-
 const struct mq_engine mq_engine_file = {
     .scheme = "file",
     .store_open = store_open,
@@ -349,8 +252,11 @@ const struct mq_engine mq_engine_file = {
     .topic_create = topic_create,
     .topic_auto_create = topic_auto_create,
     .topic_set = topic_set,
+    .topic_grow = mq_engine_spool_topic_grow,
     .topic_conf = topic_conf,
-    .topic_delete = topic_delete,
+    .topic_delete = mq_engine_spool_topic_delete,
+    .internal_open = mq_engine_spool_internal_open,
+    .internal_facts = mq_engine_spool_internal_facts,
     .set_log_start = set_log_start,
     .bounds = mq_engine_spool_bounds,
     .appender_open = mq_engine_spool_appender_open,
@@ -362,11 +268,16 @@ const struct mq_engine mq_engine_file = {
     .wait_space = mq_engine_spool_wait_space,
     .producer_hold = mq_engine_spool_producer_hold,
     .producer_find = mq_engine_spool_producer_find,
+    .producer_held = mq_engine_spool_producer_held,
+    .mover_look = mq_engine_spool_mover_look,
+    .mover_open = mq_engine_spool_mover_open,
+    .append_trim = mq_engine_spool_append_trim,
     .source_open = mq_engine_spool_source_open,
     .source_close = mq_engine_spool_source_close,
     .source_seek = mq_engine_spool_source_seek,
     .source_find_time = mq_engine_spool_source_find_time,
     .source_next = mq_engine_spool_source_next,
+    .source_met = mq_engine_spool_source_met,
     .source_bounds = mq_engine_spool_source_bounds,
     .source_arm = mq_engine_spool_source_arm,
     .source_disarm = mq_engine_spool_source_disarm,
@@ -374,23 +285,86 @@ const struct mq_engine mq_engine_file = {
     .group_list = mq_engine_spool_group_list,
     .group_topics = mq_engine_spool_group_topics,
     .group_delete = mq_engine_spool_group_delete,
+    .group_walk = mq_engine_spool_group_walk,
     .group_place = mq_engine_spool_group_place,
     .group_owner = mq_engine_spool_group_owner,
     .group_members = mq_engine_spool_group_members,
+    .member_count = mq_engine_spool_member_count,
+    .member_strict = mq_engine_spool_member_strict,
+    .member_plan = mq_engine_spool_member_plan,
+    .member_plan_of = mq_engine_spool_member_plan_of,
+    .member_look = mq_engine_spool_member_look,
+    .member_had = mq_engine_spool_member_had,
+    .member_may_be_free = mq_engine_spool_member_may_be_free,
+    .member_ask = mq_engine_spool_member_ask,
+    .member_asked = mq_engine_spool_member_asked,
+    .member_ring = mq_engine_spool_member_ring,
+    .group_assign = mq_engine_spool_group_assign,
     .member_join = mq_engine_spool_member_join,
     .member_leave = mq_engine_spool_member_leave,
     .member_arm = mq_engine_spool_member_arm,
     .owner_take = mq_engine_spool_owner_take,
     .owner_place = mq_engine_spool_owner_place,
     .owner_merge_acks = mq_engine_spool_owner_merge_acks,
+    .owner_set = mq_engine_spool_owner_set,
     .owner_arm = mq_engine_spool_owner_arm,
     .owner_look = mq_engine_spool_owner_look,
     .owner_commit = mq_engine_spool_owner_commit,
     .owner_sync = mq_engine_spool_owner_sync,
+    .owner_ring = mq_engine_spool_owner_ring,
     .owner_handler_fd = mq_engine_spool_owner_handler_fd,
     .owner_release = mq_engine_spool_owner_release,
     .owner_token = mq_engine_spool_owner_token,
+    .share_take = mq_engine_spool_share_take,
+    .share_next = mq_engine_spool_share_next,
+    .share_claim = mq_engine_spool_share_claim,
+    .share_holds = mq_engine_spool_share_holds,
+    .share_done = mq_engine_spool_share_done,
+    .share_give_back = mq_engine_spool_share_give_back,
+    .share_write = mq_engine_spool_share_write,
+    .share_look = mq_engine_spool_share_look,
+    .share_handler_fd = mq_engine_spool_share_handler_fd,
+    .share_handler_hold = mq_engine_spool_share_handler_hold,
+    .group_drain_fd = mq_engine_spool_group_drain_fd,
+    .group_share = mq_engine_spool_group_share,
     .group_ack = mq_engine_spool_group_ack,
     .group_seek = mq_engine_spool_group_seek,
-    .check = check,
+    .group_evict = mq_engine_spool_group_evict,
+    .group_evict_member = mq_engine_spool_group_evict_member,
+    .dedupe_open = mq_engine_spool_dedupe_open,
+    .dedupe_close = mq_engine_spool_dedupe_close,
+    .dedupe_lock = mq_engine_spool_dedupe_lock,
+    .dedupe_unlock = mq_engine_spool_dedupe_unlock,
+    .dedupe_catch_up = mq_engine_spool_dedupe_catch_up,
+    .dedupe_find = mq_engine_spool_dedupe_find,
+    .dedupe_await = mq_engine_spool_dedupe_await,
+    .once_open = mq_engine_spool_once_open,
+    .once_close = mq_engine_spool_once_close,
+    .once_key = mq_engine_spool_once_key,
+    .once_lock = mq_engine_spool_once_lock,
+    .once_handled = mq_engine_spool_once_handled,
+    .once_unlock = mq_engine_spool_once_unlock,
+    .once_await = mq_engine_spool_once_await,
+    .once_handler = mq_engine_spool_once_handler,
+    .once_look = mq_engine_spool_once_look,
+    .once_mark = mq_engine_spool_once_mark,
+    .once_sync = mq_engine_spool_once_sync,
+    .retain_begin = mq_engine_spool_retain_begin,
+    .retain_end = mq_engine_spool_retain_end,
+    .retain_patience_us = mq_engine_spool_retain_patience_us,
+    .retain_noted = mq_retain_noted,
+    .retain_note = mq_retain_note,
+    .internal_list = mq_engine_spool_internal_list,
+    .old_parts = mq_engine_spool_old_parts,
+    .archive = mq_engine_spool_archive,
+    .raise_log_start = mq_engine_spool_raise_log_start,
+    .remove_old = mq_engine_spool_remove_old,
+    .check = mq_engine_spool_check,
+    .room_open = mq_engine_spool_room_open,
+    .room_close = mq_engine_spool_room_close,
+    .room_lock = mq_engine_spool_room_lock,
+    .room_unlock = mq_engine_spool_room_unlock,
+    .room_look = mq_engine_spool_room_look,
+    .room_next = mq_engine_spool_room_next,
+    .room_marks = mq_engine_spool_room_marks,
 };

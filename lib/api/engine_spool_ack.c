@@ -132,3 +132,37 @@ int mq_engine_spool_group_ack(struct mq_store *s, const char *group, const char 
 	mq_engine_spool_group_close(&h);
 	return rc < 0 ? rc : 0;
 }
+
+/* What there is no room for may have it when the entries below the place are gone. */
+static int set_alone(struct mq_ownership *o, const uint64_t *offsets, size_t n, struct mq_err *err)
+{
+	for (bool again = false;; again = true) {
+		size_t done;
+		int rc = mq_acks_add(o->g, o->partition, &o->commit, offsets, n, &done, err);
+		bool full = rc == MQ_EAGAIN || rc == -ENOSPC || rc == -EDQUOT;
+		struct mq_err why = MQ_ERR_INIT;
+
+		if (rc < 0 && !full)
+			return rc;
+		int merged = mq_acks_merge(o, &why);
+		if (merged < 0)
+			return mq_err_set(err, merged, "%s", why.text);
+		if (!full || again)
+			return rc;
+		*err = (struct mq_err)MQ_ERR_INIT;
+		offsets += done;
+		n -= done;
+	}
+}
+
+int mq_engine_spool_owner_set(struct mq_owner *op, const uint64_t *offsets, size_t n, struct mq_err *err)
+{
+	struct mq_claims *c = mq_engine_spool_claims_of(op);
+	int rc = 0;
+
+	if (!c)
+		return set_alone(mq_engine_spool_owner_at_work(op), offsets, n, err);
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = mq_claims_done(c, offsets[i], offsets[i] + 1, err);
+	return rc < 0 ? rc : mq_engine_spool_share_sync(op, err);
+}

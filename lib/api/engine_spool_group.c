@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The spool as an engine: members of groups, what they own, where they are. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,22 +11,6 @@
 #include "spool/offsets.h"
 #include "spool/owner.h"
 #include "sys/sys.h"
-
-struct member {
-	struct mq_member base;
-	struct store *store;      /* borrowed */
-	struct mq_membership m;
-};
-
-struct owner {
-	struct mq_owner base;
-	struct store *store;      /* borrowed */
-	struct shared_topic *topic;
-	struct mq_ownership o;
-	struct mq_handle handle;  /* of what it alone has open */
-};
-
-enum { OWNER_FDS = 1 };
 
 int mq_engine_spool_group_list(struct mq_store *s, int (*fn)(void *arg, const char *group), void *arg, struct mq_err *err)
 {
@@ -47,7 +32,7 @@ int mq_engine_spool_group_delete(struct mq_store *s, const char *group, const ch
 int mq_engine_spool_group_open(struct mq_store *s, const char *group, const char *topic, uint32_t p, struct group_handle *ret,
                                struct mq_err *err)
 {
-	int rc = mq_topic_open(&ret->t, mq_engine_spool_of(s), topic, err);
+	int rc = mq_engine_spool_open_users(&ret->t, s, topic, err);
 
 	if (rc < 0)
 		return rc;
@@ -79,7 +64,7 @@ int mq_engine_spool_group_place(struct mq_store *s, const char *group, const cha
 		return rc;
 	rc = mq_group_topic_read(&h.g, p, &c, &which, &seq, err);
 	if (rc == 0 && which >= 0) {
-		*ret = (struct mq_place){c.offset, true, c.generation, c.seeks, c.lost, 0};
+		*ret = (struct mq_place){c.offset, true, c.generation, c.seeks, c.lost, 0, c.time_us};
 		rc = mq_acks_count(&h.g, p, &c, &ret->acked_above, err);
 	}
 	mq_engine_spool_group_close(&h);
@@ -126,6 +111,8 @@ static int tell_member(void *arg, const struct mq_member_facts *f)
 
 	snprintf(m.name, sizeof m.name, "%s", f->name);
 	snprintf(m.host, sizeof m.host, "%s", f->host);
+	snprintf(m.room, sizeof m.room, "%s", f->room);
+	m.counts = f->counts;
 	return t->fn(t->arg, &m);
 }
 
@@ -134,19 +121,67 @@ int mq_engine_spool_group_members(struct mq_store *s, const char *group, int (*f
 {
 	struct tell t = {fn, arg};
 
-	return mq_member_each(mq_engine_spool_of(s), group, tell_member, &t, err);
+	return mq_member_each(mq_engine_spool_of(s), group, MQ_MEMBER_WHOLE, tell_member, &t, err);
 }
 
-int mq_engine_spool_member_join(struct mq_store *s, const char *group, struct mq_member **ret, struct mq_err *err)
+/* The names of topics alone. */
+static char *copy_topics(const struct mq_wish *wish)
 {
-	struct member *m = calloc(1, sizeof *m);
+	size_t len = 1;
+	char *copy, *at;
+
+	for (size_t i = 0; i < wish->n_topics; i++)
+		len += strlen(wish->topics[i]) + 1;
+	at = copy = calloc(len, 1);
+	for (size_t i = 0; i < wish->n_topics && copy; i++) {
+		size_t n = strcspn(wish->topics[i], ":");
+
+		memcpy(at, wish->topics[i], n);
+		at += n + 1;
+	}
+	return copy;
+}
+
+int mq_engine_spool_group_drain_fd(struct mq_store *s, const char *group, const char *topic, struct mq_err *err)
+{
+	struct mq_group_topic g;
+	struct mq_topic t;
+	int fd, rc = mq_topic_open(&t, mq_engine_spool_of(s), topic, err);
+
+	if (rc < 0)
+		return rc;
+	rc = mq_group_topic_open(&g, &t, group, true, err);
+	if (rc == 0) {
+		fd = g.locks;
+		g.locks = -1;
+		rc = fd < 0 ? -EACCES : mq_sys->lock(fd, MQ_LOCK_WRITE, MQ_GROUP_DRAIN_BYTE, 1, false);
+		if (rc == -EAGAIN)
+			rc = mq_err_set(err, MQ_EAGAIN, "%s: another one drains it", g.label);
+		else if (rc < 0)
+			mq_err_sys(err, rc, "%s: locks cannot be locked", g.label);
+		if (rc < 0 && fd >= 0)
+			(void)mq_sys->close(fd);
+		mq_group_topic_release(&g);
+		rc = rc < 0 ? rc : fd;
+	}
+	mq_topic_release(&t);
+	return rc;
+}
+
+int mq_engine_spool_member_join(struct mq_store *s, const char *group, const struct mq_wish *w, struct mq_member **ret,
+                                struct mq_err *err)
+{
+	const struct mq_member_wish wish = {.topics = w->topics, .n_topics = w->n_topics, .room = w->room};
+	struct spool_member *m = calloc(1, sizeof *m);
 	int rc;
 
 	if (!m)
 		return mq_engine_no_memory(err);
 	m->store = (struct store *)s;
-	rc = mq_membership_join(&m->m, mq_engine_spool_of(s), group, err);
+	m->topics = copy_topics(w);
+	rc = m->topics ? mq_membership_join(&m->m, mq_engine_spool_of(s), group, &wish, err) : mq_engine_no_memory(err);
 	if (rc < 0) {
+		free(m->topics);
 		free(m);
 		return rc;
 	}
@@ -157,22 +192,24 @@ int mq_engine_spool_member_join(struct mq_store *s, const char *group, struct mq
 
 void mq_engine_spool_member_leave(struct mq_member *mp)
 {
-	struct member *m = (struct member *)mp;
+	struct spool_member *m = (struct spool_member *)mp;
 
+	mq_engine_spool_forget_plan(m);
 	mq_membership_leave(&m->m);
+	free(m->topics);
 	free(m);
 }
 
 int mq_engine_spool_member_arm(struct mq_member *mp, struct mq_wait *w, struct mq_err *err)
 {
-	struct member *m = (struct member *)mp;
-	int rc = mq_wait_watch(w, m->m.dir, IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE, m->m.spool->events);
+	struct spool_member *m = (struct spool_member *)mp;
+	int rc = mq_wait_watch(w, m->m.dir, IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE, m->m.spool->events);
 
 	return rc < 0 ? mq_err_sys(err, rc, "cannot watch the members") : 0;
 }
 
 /* Where a group begins that has no place. */
-static int find_start(struct mq_topic *t, uint32_t p, const uint64_t *asked, uint64_t *ret, struct mq_err *err)
+int mq_engine_spool_find_start(struct mq_topic *t, uint32_t p, const uint64_t *asked, uint64_t *ret, struct mq_err *err)
 {
 	struct mq_cursor c;
 	int rc = mq_partition_cursor(t, p, &c, err);
@@ -189,13 +226,13 @@ static int find_start(struct mq_topic *t, uint32_t p, const uint64_t *asked, uin
 	return rc;
 }
 
-static void rest(struct mq_handle *h)
+void mq_engine_spool_owner_rest(struct mq_handle *h)
 {
 	mq_ownership_rest(&MQ_HANDLE_OF(h, struct owner, handle)->o);
 }
 
 /* What it commits opens what it needs; others are closed before. */
-static struct mq_ownership *at_work(struct mq_owner *op)
+struct mq_ownership *mq_engine_spool_owner_at_work(struct mq_owner *op)
 {
 	struct owner *o = (struct owner *)op;
 
@@ -206,7 +243,7 @@ static struct mq_ownership *at_work(struct mq_owner *op)
 int mq_engine_spool_owner_take(struct mq_member *mp, const char *topic, uint32_t p, const uint64_t *asked, struct mq_owner **ret,
                                struct mq_err *err)
 {
-	struct member *m = (struct member *)mp;
+	struct spool_member *m = (struct spool_member *)mp;
 	struct owner *o = calloc(1, sizeof *o);
 	uint64_t start;
 	int rc;
@@ -217,12 +254,16 @@ int mq_engine_spool_owner_take(struct mq_member *mp, const char *topic, uint32_t
 	rc = mq_engine_spool_share_topic(o->store, topic, &o->topic, err);
 	if (rc < 0)
 		goto free;
-	rc = find_start(&o->topic->t, p, asked, &start, err);
+	rc = mq_engine_spool_find_start(&o->topic->t, p, asked, &start, err);
 	if (rc == 0)
 		rc = mq_ownership_take(&o->o, &m->m, &o->topic->t, p, start, err);
+	if (rc > 0 && mq_claims_fold(&o->o, err) < 0) { /* it may have been shared before */
+		mq_ownership_release(&o->o);
+		rc = err->code;
+	}
 	if (rc <= 0)
 		goto topic;
-	mq_handles_add(&o->store->handles, &o->handle, OWNER_FDS, rest);
+	mq_handles_add(&o->store->handles, &o->handle, MQ_ENGINE_OWNER_FDS, mq_engine_spool_owner_rest);
 	o->base.engine = &mq_engine_file;
 	*ret = &o->base;
 	return 1;
@@ -238,13 +279,13 @@ int mq_engine_spool_owner_place(struct mq_owner *op, struct mq_place *ret, struc
 	const struct mq_commit *c = &((struct owner *)op)->o.commit;
 
 	(void)err;
-	*ret = (struct mq_place){c->offset, true, c->generation, c->seeks, c->lost, 0};
+	*ret = (struct mq_place){c->offset, true, c->generation, c->seeks, c->lost, 0, c->time_us};
 	return 0;
 }
 
 int mq_engine_spool_owner_merge_acks(struct mq_owner *op, struct mq_place *ret, struct mq_err *err)
 {
-	int rc = mq_acks_merge(at_work(op), err);
+	int rc = mq_acks_merge(mq_engine_spool_owner_at_work(op), err);
 
 	return rc < 0 ? rc : mq_engine_spool_owner_place(op, ret, err);
 }
@@ -265,17 +306,30 @@ int mq_engine_spool_owner_look(struct mq_owner *op, bool whole, struct mq_err *e
 {
 	struct mq_ownership *o = &((struct owner *)op)->o;
 
+	if (mq_engine_spool_claims_of(op))
+		return mq_claims_holds(mq_engine_spool_claims_of(op), err);
 	return whole ? mq_ownership_holds(o, err) : mq_ownership_look(o, err);
 }
 
 int mq_engine_spool_owner_commit(struct mq_owner *op, uint64_t offset, uint64_t lost_more, struct mq_err *err)
 {
-	return mq_ownership_commit(at_work(op), offset, lost_more, err);
+	if (mq_engine_spool_claims_of(op)) { /* the place follows what is done, whoever did it */
+		mq_engine_spool_claims_of(op)->lost += lost_more;
+		return 0;
+	}
+	return mq_ownership_commit(mq_engine_spool_owner_at_work(op), offset, lost_more, err);
 }
 
 int mq_engine_spool_owner_sync(struct mq_owner *op, struct mq_err *err)
 {
+	if (mq_engine_spool_claims_of(op))
+		return mq_engine_spool_share_sync(op, err);
 	return mq_ownership_sync(&((struct owner *)op)->o, err);
+}
+
+void mq_engine_spool_owner_ring(struct mq_owner *op)
+{
+	mq_group_ring(((struct owner *)op)->o.g->dir);
 }
 
 int mq_engine_spool_owner_handler_fd(struct mq_owner *op, struct mq_err *err)
@@ -288,7 +342,11 @@ void mq_engine_spool_owner_release(struct mq_owner *op)
 	struct owner *o = (struct owner *)op;
 	struct mq_err ignored;
 
-	(void)mq_ownership_sync(&o->o, &ignored); /* who must know has synced before */
+	if (o->claims.o)
+		(void)mq_claims_place(&o->claims, true, &ignored); /* what claimed.P says holds without */
+	else
+		(void)mq_ownership_sync(&o->o, &ignored); /* who must know has synced before */
+	mq_claims_release(&o->claims);
 	mq_handles_remove(&o->store->handles, &o->handle);
 	mq_ownership_release(&o->o);
 	mq_engine_spool_leave_topic(o->store, o->topic);
@@ -332,7 +390,7 @@ int mq_engine_spool_group_seek(struct mq_store *s, const char *group, const char
 		rc = mq_err_set(err, MQ_EINPUT, "%s:%u:%llu lies behind the end, %llu", topic, p, (unsigned long long)offset,
 		                (unsigned long long)b.visible);
 	if (rc == 0)
-		rc = mq_topic_open(&t, mq_engine_spool_of(s), topic, err);
+		rc = mq_engine_spool_open_users(&t, s, topic, err);
 	if (rc < 0)
 		return rc;
 	snprintf(nobody.group, sizeof nobody.group, "%s", group);

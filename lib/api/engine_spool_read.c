@@ -226,6 +226,8 @@ int mq_engine_spool_source_next(struct mq_source *sp, struct mq_view *ret, struc
 		ret->batch = v.batch;
 		ret->body = v.body;
 		ret->first_offset = v.first_offset;
+		ret->barriers = v.barriers;
+		ret->n_barriers = v.n_barriers;
 	} else if (rc == MQ_EDAMAGE) {
 		*ret_loss = (struct mq_loss){.from = l.from, .to = l.to, .damage = l.damage};
 		memcpy(ret_loss->where, l.where, sizeof ret_loss->where);
@@ -269,6 +271,14 @@ int mq_engine_spool_source_find_time(struct mq_source *sp, int64_t time_us, uint
 		}
 	mq_buf_release(&raw);
 	return rc < 0 ? rc : 0;
+}
+
+uint32_t mq_engine_spool_source_met(struct mq_source *sp, uint64_t *ret_offset)
+{
+	const struct source *r = (struct source *)sp;
+
+	*ret_offset = r->cursor.met_at;
+	return r->cursor.met;
 }
 
 int mq_engine_spool_source_bounds(struct mq_source *sp, struct mq_bounds *ret, struct mq_err *err)

@@ -6,14 +6,25 @@
 #include "api/engine_spool_private.h"
 #include "sys/sys.h"
 
-/* The same directory, and nothing added to it: not one that came by its name later. */
+/* The same directory: not one that came by its name later. */
 static bool is_same(const struct mq_topic *a, const struct mq_topic *b)
 {
 	struct mq_stat of_a, of_b;
 
-	return strcmp(a->name, b->name) == 0 && memcmp(a->conf.id, b->conf.id, sizeof a->conf.id) == 0 &&
-	       a->conf.partitions == b->conf.partitions && mq_sys->stat(a->dir, &of_a) == 0 && mq_sys->stat(b->dir, &of_b) == 0 &&
+	return strcmp(a->name, b->name) == 0 && memcmp(a->conf.id, b->conf.id, sizeof a->conf.id) == 0 && mq_sys->stat(a->dir, &of_a) == 0 && mq_sys->stat(b->dir, &of_b) == 0 &&
 	       of_a.ino == of_b.ino && of_a.mnt_id == of_b.mnt_id;
+}
+
+void mq_engine_spool_topic_read(struct store *s, struct mq_topic *t)
+{
+	for (struct shared_topic *there = s->topics; there; there = there->next)
+		if (there->t.conf.partitions < t->conf.partitions && is_same(&there->t, t)) {
+			struct mq_topic_conf old = there->t.conf;
+
+			there->t.conf = t->conf;
+			t->conf = old;
+			return;
+		}
 }
 
 int mq_engine_spool_share_topic(struct store *s, const char *name, struct shared_topic **ret, struct mq_err *err)
@@ -30,6 +41,7 @@ int mq_engine_spool_share_topic(struct store *s, const char *name, struct shared
 	}
 	for (struct shared_topic *there = s->topics; there; there = there->next)
 		if (is_same(&there->t, &t->t)) {
+			mq_engine_spool_topic_read(s, &t->t);
 			mq_topic_release(&t->t);
 			free(t);
 			there->users++;

@@ -48,13 +48,37 @@ void mq_engine_spool_appender_close(struct mq_appender *ap)
 	free(a);
 }
 
+/* A generation has begun in the partition that the verb does not know of.  0: it came to nothing, the same append may come
+ * again; else -ESTALE.  Nobody but who has the append lock can make it come about, so what topic.conf says now it goes on saying. */
+static int look_up_generation(struct appender *a, const struct mq_batch *b, struct mq_err *err)
+{
+	struct mq_err stale = *err;
+	int rc;
+
+	*err = (struct mq_err)MQ_ERR_INIT;
+	rc = mq_topic_reread(&a->topic, err);
+	if (rc == 0)
+		rc = mq_topic_settle(&a->topic, err);
+	if (rc < 0)
+		return rc;
+	if (mq_topic_conf_generation(&a->topic.conf) != b->topic_generation) {
+		*err = stale;
+		return -ESTALE;
+	}
+	a->log.looked_up = a->log.stale;
+	return 0;
+}
+
 int mq_engine_spool_append(struct mq_appender *ap, const struct mq_batch *b, const void *body, struct mq_ticket *ret,
                            struct mq_err *err)
 {
 	struct appender *a = (struct appender *)ap;
 	struct mq_log_ticket t;
-	int rc = mq_log_append(&a->log, b, body, &t, err);
+	int rc;
 
+	while ((rc = mq_log_append(&a->log, b, body, &t, err)) == -ESTALE && a->log.stale)
+		if ((rc = look_up_generation(a, b, err)) < 0)
+			break;
 	if (rc < 0)
 		return rc;
 	memcpy(ret->segment, t.segment.b, 16);
@@ -63,6 +87,11 @@ int mq_engine_spool_append(struct mq_appender *ap, const struct mq_batch *b, con
 	ret->next_offset = t.next_offset;
 	ret->durable_already = !t.due && (b->ack == MQ_ACK_NONE || (t.visible && b->ack == MQ_ACK_WRITTEN));
 	return 0;
+}
+
+int mq_engine_spool_append_trim(struct mq_appender *ap, uint64_t offset, struct mq_err *err)
+{
+	return mq_log_trim(&((struct appender *)ap)->log, offset, err);
 }
 
 void mq_engine_spool_append_room(struct mq_appender *ap, struct mq_room *ret)
@@ -147,19 +176,53 @@ int mq_engine_spool_producer_hold(struct mq_store *s, const char *topic, const c
 	return mq_topic_hold_producer(mq_engine_spool_of(s), topic, name, err);
 }
 
+static struct mq_who who_of(const struct mq_producer *p)
+{
+	return (struct mq_who){.kind = p->kind,
+	                       .id = p->id,
+	                       .generation = p->generation,
+	                       .number = p->number,
+	                       .source_start = p->last_base,
+	                       .source_end = MQ_NO_OFFSET};
+}
+
 int mq_engine_spool_producer_find(struct mq_appender *ap, const char *name, struct mq_who *ret, struct mq_err *err)
 {
-	struct appender *a = (struct appender *)ap;
 	struct mq_producer p;
-	int rc = mq_log_producer(&a->log, MQ_WHO_PRODUCER, name, &p, err);
+	int rc = mq_log_producer(&((struct appender *)ap)->log, MQ_WHO_PRODUCER, name, &p, err);
 
-	if (rc < 0)
-		return rc;
-	*ret = (struct mq_who){.kind = MQ_WHO_PRODUCER,
-	                       .id = p.id,
-	                       .generation = p.generation,
-	                       .number = p.number,
-	                       .source_start = p.last_base,
-	                       .source_end = MQ_NO_OFFSET};
-	return 0;
+	if (rc == 0)
+		*ret = who_of(&p);
+	return rc;
+}
+
+int mq_engine_spool_mover_look(struct mq_appender *ap, const char *name, struct mq_who *ret, struct mq_err *err)
+{
+	struct mq_producer p;
+	int rc = mq_log_look_producer(&((struct appender *)ap)->log, MQ_WHO_MOVER, name, &p, err);
+
+	if (rc == 1)
+		*ret = who_of(&p);
+	return rc;
+}
+
+int mq_engine_spool_mover_open(struct mq_appender *ap, const char *name, uint32_t generation, uint64_t number, struct mq_who *ret,
+                               struct mq_err *err)
+{
+	struct mq_producer p;
+	int rc = mq_log_open_mover(&((struct appender *)ap)->log, name, generation, number, &p, err);
+
+	if (rc == 0)
+		*ret = who_of(&p);
+	return rc;
+}
+
+void mq_engine_spool_producer_held(struct mq_appender *ap, const struct mq_who *who, uint32_t generation, uint64_t *ret_number,
+                                   uint64_t *ret_last_base)
+{
+	const struct appender *a = (struct appender *)ap;
+	const struct mq_producer *p = mq_producers_get(&a->log.producers, who->id);
+
+	*ret_number = p ? mq_producers_number(&a->log.producers, p, generation) : 0;
+	*ret_last_base = p ? mq_producers_last_base(&a->log.producers, p, generation) : MQ_NO_OFFSET;
 }

@@ -18,6 +18,7 @@ static const struct mq_conf_key KEYS[] = {
     {"allow.any.filesystem", MQ_CONF_WORD, AT(any_filesystem), 0, 0, 0, "false|true"},
     {"num.partitions", MQ_CONF_COUNT, AT(num_partitions), 1, MQ_PARTITIONS_MAX, 1, NULL},
     {"auto.commit.interval.ms", MQ_CONF_MS, AT(commit_interval_ms), 0, INT64_MAX / 1000000, 5000, NULL},
+    {"offsets.retention.minutes", MQ_CONF_COUNT, AT(offsets_minutes), 1, INT64_MAX / 60000000, 7 * 24 * 60, NULL},
 };
 enum { N_KEYS = sizeof KEYS / sizeof KEYS[0] };
 

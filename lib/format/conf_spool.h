@@ -23,6 +23,7 @@ struct mq_spool_conf {
 	int64_t any_filesystem;   /* allow.any.filesystem: 1 also where locks may not meet (NFS …); then polled */
 	int64_t num_partitions;   /* num.partitions: of a topic made without saying how many */
 	int64_t commit_interval_ms; /* auto.commit.interval.ms */
+	int64_t offsets_minutes;  /* offsets.retention.minutes: a group not seen for so long holds nothing */
 	struct mq_topic_conf defaults; /* of topics; without id and partitions */
 
 	uint32_t set;

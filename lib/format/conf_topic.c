@@ -32,6 +32,8 @@ static const struct mq_conf_key KEYS[] = {
 	{"cleanup.policy", MQ_CONF_WORD, AT(cleanup), 0, 0, 0, "delete|compact|compact,delete"},
 	{"ttl.ms", MQ_CONF_MS, AT(ttl_ms), -1, MS_MAX, -1, NULL},
 	{"min.insync.replicas", MQ_CONF_COUNT, AT(min_insync_replicas), 1, 100, 2, NULL},
+	{"dedupe.ms", MQ_CONF_MS, AT(dedupe_ms), -1, MS_MAX, -1, NULL},
+	{"dedupe.count", MQ_CONF_COUNT, AT(dedupe_count), -1, INT64_MAX, -1, NULL},
 };
 enum { N_KEYS = sizeof KEYS / sizeof KEYS[0] };
 _Static_assert(N_KEYS <= 32, "a bit of `set` for each key");
@@ -65,9 +67,33 @@ int mq_topic_conf_add_generation(struct mq_topic_conf *c, uint32_t number, uint3
 		return mq_err_set(err, MQ_EUSAGE, "generation %" PRIu32 " comes after %" PRIu32, number, last->number);
 	if (c->n_generations == MQ_GENERATIONS_MAX)
 		return mq_err_set(err, MQ_EUSAGE, "the number of partitions was changed %d times: no more",
-		                  MQ_GENERATIONS_MAX);
-	c->generations[c->n_generations++] = (struct mq_topic_generation){number, partitions};
+		                  MQ_GENERATIONS_MAX - 1);
+	c->generations[c->n_generations++] = (struct mq_topic_generation){number, partitions, false};
 	c->partitions = partitions;
+	return 0;
+}
+
+/* "1:8" or "1:8/no-barrier": 0 and what was used of the text, or negative. */
+static int parse_generation(const char *text, const char *end, struct mq_topic_generation *ret, size_t *ret_used)
+{
+	static const char free_of_order[] = "/no-barrier";
+	const size_t len = sizeof free_of_order - 1;
+	const char *at = text;
+	uint64_t number, partitions;
+	size_t used;
+
+	if (mq_to_u64_prefix(at, (size_t)(end - at), &number, &used) < 0 || number > UINT32_MAX)
+		return MQ_EUSAGE;
+	at += used;
+	if (at == end || *at++ != ':' || mq_to_u64_prefix(at, (size_t)(end - at), &partitions, &used) < 0 || partitions > UINT32_MAX)
+		return MQ_EUSAGE;
+	at += used;
+	*ret = (struct mq_topic_generation){(uint32_t)number, (uint32_t)partitions, false};
+	if ((size_t)(end - at) >= len && memcmp(at, free_of_order, len) == 0) {
+		ret->no_barrier = true;
+		at += len;
+	}
+	*ret_used = (size_t)(at - text);
 	return 0;
 }
 
@@ -77,24 +103,30 @@ static int parse_generations(struct mq_topic_conf *c, const char *text, size_t l
 	const char *end = text + len;
 	c->n_generations = 0;
 	for (;;) {
-		uint64_t number, partitions;
+		struct mq_topic_generation g;
 		size_t used;
-		if (mq_to_u64_prefix(text, (size_t)(end - text), &number, &used) < 0 || number > UINT32_MAX)
+		if (parse_generation(text, end, &g, &used) < 0)
 			break;
 		text += used;
-		if (text == end || *text++ != ':' ||
-		    mq_to_u64_prefix(text, (size_t)(end - text), &partitions, &used) < 0 || partitions > UINT32_MAX)
-			break;
-		text += used;
-		int rc = mq_topic_conf_add_generation(c, (uint32_t)number, (uint32_t)partitions, err);
+		int rc = mq_topic_conf_add_generation(c, g.number, g.partitions, err);
 		if (rc < 0)
 			return rc;
+		c->generations[c->n_generations - 1].no_barrier = g.no_barrier;
 		if (text == end)
 			return 0;
 		if (*text++ != ',')
 			break;
 	}
 	return mq_err_set(err, MQ_EUSAGE, "generations: must be NUMBER:PARTITIONS,... with both rising");
+}
+
+static int parse_growing(struct mq_topic_conf *c, const char *text, size_t len, struct mq_err *err)
+{
+	size_t used;
+	if (parse_generation(text, text + len, &c->growing, &used) < 0 || used != len || c->growing.partitions < 1 ||
+	    c->growing.partitions > MQ_PARTITIONS_MAX)
+		return mq_err_set(err, MQ_EUSAGE, "growing: must be NUMBER:PARTITIONS");
+	return 0;
 }
 
 /* What is parsed into, and what was seen beside the table's keys. */
@@ -120,10 +152,23 @@ static int parse_item(void *arg, const struct mq_conf_item *item, struct mq_err 
 			return mq_err_set(err, MQ_EUSAGE, "id: must be 32 hexadecimal digits");
 		return 0;
 	}
+	if (mq_conf_key_is(item, "of")) {
+		if (mq_to_hex(item->value, item->value_len, c->of, sizeof c->of) < 0)
+			return mq_err_set(err, MQ_EUSAGE, "of: must be 32 hexadecimal digits");
+		return 0;
+	}
+	if (mq_conf_key_is(item, "internal")) {
+		if (item->value_len > MQ_INTERNAL_TEXT_MAX)
+			return mq_err_set(err, MQ_EUSAGE, "internal: longer than %d bytes", MQ_INTERNAL_TEXT_MAX);
+		snprintf(c->internal, sizeof c->internal, "%.*s", (int)item->value_len, item->value);
+		return 0;
+	}
 	if (mq_conf_key_is(item, "sum"))
 		return 0; /* mq-check looks at it */
 	if (mq_conf_key_is(item, "generations"))
 		return parse_generations(c, item->value, item->value_len, err);
+	if (mq_conf_key_is(item, "growing"))
+		return parse_growing(c, item->value, item->value_len, err);
 	if (mq_conf_key_is(item, "partitions")) {
 		size_t used;
 		if (mq_to_u64_prefix(item->value, item->value_len, &seen->partitions, &used) < 0 ||
@@ -151,6 +196,9 @@ int mq_topic_conf_parse(struct mq_topic_conf *c, const char *text, size_t len, s
 	if (seen.partitions && seen.partitions != c->partitions)
 		return mq_err_set(err, MQ_ECONFIG, "partitions=%" PRIu64 " but the last of generations has %" PRIu32,
 		                  seen.partitions, c->partitions);
+	if (c->growing.partitions && c->growing.number < mq_topic_conf_generation(c))
+		return mq_err_set(err, MQ_ECONFIG, "growing=%" PRIu32 " but the last of generations is %" PRIu32, c->growing.number,
+		                  mq_topic_conf_generation(c));
 	return 0;
 }
 
@@ -177,11 +225,12 @@ static int set_key(struct mq_topic_conf *c, const char *key, size_t key_len, con
 			c->set |= 1u << (k - KEYS);
 		return rc;
 	}
-	static const char *const fixed[] = {"id", "partitions", "generations", "sum"};
+	static const char *const fixed[] = {"id", "partitions", "generations", "growing", "internal", "of", "sum"};
 	for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
 		if (strlen(fixed[i]) == key_len && memcmp(key, fixed[i], key_len) == 0)
-			return mq_err_set(err, MQ_EUSAGE, "%s cannot be set", fixed[i]);
-	return mq_err_set(err, MQ_EUSAGE, "no such key: %.*s", (int)(key_len > 200 ? 200 : key_len), key);
+			return mq_err_set(err, MQ_EUSAGE, "%s cannot be set%s", fixed[i],
+			                  strcmp(fixed[i], "partitions") ? "" : ": mq-rebalance TOPIC --partitions N gives a topic more");
+	return mq_err_set(err, MQ_EUSAGE, "no such key: %.*s (see CONFIGURATION in mq-topic(1))", (int)(key_len > 200 ? 200 : key_len), key);
 }
 
 bool mq_topic_conf_knows(const char *key, size_t len)
@@ -202,6 +251,11 @@ int mq_topic_conf_set_pair(struct mq_topic_conf *c, const char *pair, struct mq_
 	return set_key(c, pair, (size_t)(equals - pair), equals + 1, err);
 }
 
+static int print_generation(const struct mq_topic_generation *g, const char *before, struct mq_buf *out)
+{
+	return mq_buf_printf(out, "%s%" PRIu32 ":%" PRIu32 "%s", before, g->number, g->partitions, g->no_barrier ? "/no-barrier" : "");
+}
+
 int mq_topic_conf_print(const struct mq_topic_conf *c, struct mq_buf *out)
 {
 	char id[33];
@@ -209,10 +263,15 @@ int mq_topic_conf_print(const struct mq_topic_conf *c, struct mq_buf *out)
 	mq_hex(c->id, sizeof c->id, id);
 	int rc = mq_buf_printf(out, "id=%s\npartitions=%" PRIu32 "\ngenerations=", id, c->partitions);
 	for (uint32_t i = 0; rc == 0 && i < c->n_generations; i++)
-		rc = mq_buf_printf(out, "%s%" PRIu32 ":%" PRIu32, i ? "," : "", c->generations[i].number,
-		                   c->generations[i].partitions);
+		rc = print_generation(&c->generations[i], i ? "," : "", out);
+	if (rc == 0 && c->growing.partitions)
+		rc = print_generation(&c->growing, "\ngrowing=", out);
 	if (rc == 0)
 		rc = mq_buf_add_byte(out, '\n');
+	if (rc == 0 && c->internal[0]) {
+		mq_hex(c->of, sizeof c->of, id);
+		rc = mq_buf_printf(out, "internal=%s\nof=%s\n", c->internal, id);
+	}
 	if (rc == 0)
 		rc = mq_conf_keys_print(KEYS, N_KEYS, c->set, c, out);
 	if (rc == 0)

@@ -20,7 +20,7 @@
 #include "base/err.h"
 #include "format/batch.h"
 
-enum { MQ_PARTITIONS_MAX = 10000, MQ_GENERATIONS_MAX = 64 };
+enum { MQ_PARTITIONS_MAX = 10000, MQ_GENERATIONS_MAX = 64, MQ_INTERNAL_TEXT_MAX = 440 };
 
 enum mq_when_full { MQ_WHEN_FULL_BLOCK, MQ_WHEN_FULL_FAIL, MQ_WHEN_FULL_DROP_OLDEST };
 enum mq_cleanup { MQ_CLEANUP_DELETE, MQ_CLEANUP_COMPACT, MQ_CLEANUP_COMPACT_DELETE };
@@ -28,13 +28,19 @@ enum mq_cleanup { MQ_CLEANUP_DELETE, MQ_CLEANUP_COMPACT, MQ_CLEANUP_COMPACT_DELE
 /* A generation of the partition count: batches carry the number they were routed under. */
 struct mq_topic_generation {
 	uint32_t number, partitions;
+	bool no_barrier; /* it began without one: the order of a key's records across it was given up */
 };
 
 struct mq_topic_conf {
 	uint8_t id[16];
+	uint8_t of[16];                          /* of an internal topic: the id of the topic it belongs to */
+	char internal[MQ_INTERNAL_TEXT_MAX + 1]; /* and what it is; else empty */
 	uint32_t partitions; /* those of the last generation */
 	uint32_t n_generations;
 	struct mq_topic_generation generations[MQ_GENERATIONS_MAX]; /* numbers rise; the last one holds */
+	/* A growth that was begun.  Its number is above the last one's: it did not come about, and no other may have that number.
+	 * The last one's: it did, and this file may not be durable yet.  partitions 0: none. */
+	struct mq_topic_generation growing;
 
 	/* Every one an int64_t, so that one table describes them; -1: none. */
 	int64_t retention_ms;         /* retention.ms */
@@ -50,6 +56,8 @@ struct mq_topic_conf {
 	int64_t cleanup;              /* cleanup.policy: enum mq_cleanup */
 	int64_t ttl_ms;               /* ttl.ms */
 	int64_t min_insync_replicas;  /* min.insync.replicas */
+	int64_t dedupe_ms;            /* dedupe.ms */
+	int64_t dedupe_count;         /* dedupe.count */
 
 	uint32_t set;        /* bit i: key i of the table was set */
 	struct mq_buf kept;  /* lines not understood */
@@ -70,6 +78,10 @@ int mq_topic_conf_set_pair(struct mq_topic_conf *c, const char *pair, struct mq_
 
 /* The first generation (0), or a further one, with a number not used before.  MQ_EUSAGE: not more than before, or too many. */
 int mq_topic_conf_add_generation(struct mq_topic_conf *c, uint32_t number, uint32_t partitions, struct mq_err *err);
+static inline uint32_t mq_topic_conf_generation(const struct mq_topic_conf *c)
+{
+	return c->n_generations ? c->generations[c->n_generations - 1].number : 0;
+}
 
 /* Add the file's text to out. */
 int mq_topic_conf_print(const struct mq_topic_conf *c, struct mq_buf *out);

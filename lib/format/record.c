@@ -11,9 +11,9 @@
 enum { PREAMBLE_LEN = 8, NARROW_BYTES = 4, WIDE_BYTES = 8 };
 
 /* The columns whose entries are u64 while building, whatever they are on disk. */
-enum { WIDE = MQ_COL_TIMES | MQ_COL_EXPIRY | MQ_COL_OFFSETS | MQ_COL_SEQUENCES };
+enum { WIDE = MQ_COL_TIMES | MQ_COL_EXPIRY | MQ_COL_OFFSETS | MQ_COL_SEQUENCES | MQ_COL_DUE };
 
-enum { ALL_BUFS = 18 };
+enum { ALL_BUFS = 19 };
 _Static_assert(sizeof(struct mq_records) >= ALL_BUFS * sizeof(struct mq_buf), "a buffer is forgotten below");
 
 static void all_bufs(struct mq_records *b, struct mq_buf *ret[ALL_BUFS])
@@ -21,7 +21,7 @@ static void all_bufs(struct mq_records *b, struct mq_buf *ret[ALL_BUFS])
 	struct mq_buf *all[ALL_BUFS] = {
 	    &b->payloads, &b->lengths,  &b->keys,    &b->key_lens,  &b->headers, &b->header_lens,
 	    &b->times,    &b->ids,      &b->id_lens, &b->tags,      &b->tag_lens, &b->attempts,
-	    &b->offsets,  &b->sequences, &b->expiry, &b->groups, &b->group_lens, &b->out,
+	    &b->offsets,  &b->sequences, &b->expiry, &b->groups, &b->group_lens, &b->due, &b->out,
 	};
 	memcpy(ret, all, sizeof all);
 }
@@ -93,6 +93,7 @@ static uint32_t needs(const struct mq_rec *r)
 	columns |= r->attempts ? MQ_COL_ATTEMPTS : 0;
 	columns |= r->expiry_us ? MQ_COL_EXPIRY : 0;
 	columns |= r->group ? MQ_COL_GROUPS : 0;
+	columns |= r->due_us ? MQ_COL_DUE : 0;
 	return columns;
 }
 
@@ -120,6 +121,8 @@ static struct mq_buf *entries(struct mq_records *b, uint32_t column)
 		return &b->sequences;
 	case MQ_COL_EXPIRY:
 		return &b->expiry;
+	case MQ_COL_DUE:
+		return &b->due;
 	default:
 		return &b->group_lens;
 	}
@@ -187,6 +190,8 @@ static int make_room(struct mq_records *b, const struct mq_rec *r)
 		rc |= room(&b->expiry, 8);
 	if (columns & MQ_COL_GROUPS)
 		rc |= room(&b->groups, r->group_len) | room(&b->group_lens, 4);
+	if (columns & MQ_COL_DUE)
+		rc |= room(&b->due, 8);
 	return rc ? -ENOMEM : 0;
 }
 
@@ -221,6 +226,8 @@ static void put_rare(struct mq_records *b, const struct mq_rec *r)
 		put64(&b->expiry, (uint64_t)r->expiry_us);
 	if (columns & MQ_COL_GROUPS)
 		put_optional(&b->group_lens, &b->groups, r->group, r->group_len);
+	if (columns & MQ_COL_DUE)
+		put64(&b->due, (uint64_t)r->due_us);
 }
 
 static uint64_t area_bytes(const struct mq_rec *r)
@@ -360,6 +367,8 @@ static int finish_table(struct mq_records *b, uint32_t columns, uint64_t base_of
 		put_column(out, &b->expiry, NULL);
 	if (columns & MQ_COL_GROUPS)
 		put_column(out, &b->group_lens, &b->groups);
+	if (columns & MQ_COL_DUE)
+		put_column(out, &b->due, NULL);
 	mq_put_le32(out->p + 4, (uint32_t)out->len);
 	put_column(out, &b->payloads, NULL);
 	return 0;

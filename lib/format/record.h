@@ -30,7 +30,8 @@ enum {
 	MQ_COL_SEQUENCES = 1 << 8,
 	MQ_COL_EXPIRY = 1 << 9,
 	MQ_COL_GROUPS = 1 << 10,
-	MQ_COL_KNOWN = (1 << 11) - 1,
+	MQ_COL_DUE = 1 << 11,
+	MQ_COL_KNOWN = (1 << 12) - 1,
 };
 
 /* A record.  Pointers are borrowed: into the caller's memory when building, into the body when
@@ -50,6 +51,7 @@ struct mq_rec {
 	uint32_t group_len;
 	int64_t time_us;   /* 0 when building: the batch's base time */
 	int64_t expiry_us; /* 0: never */
+	int64_t due_us;    /* when it is to come, of one that waits for that; 0: it is there */
 	uint32_t attempts;
 	uint64_t offset;   /* walking: absolute.  Building: only with keep_offsets */
 	uint64_t sequence; /* of a named producer; only with keep_sequences */
@@ -64,7 +66,7 @@ struct mq_records {
 	uint64_t area_bytes;    /* of keys, headers, ids, tags, groups, so far */
 	uint32_t row_bytes;     /* of a record in the columns there are */
 	struct mq_buf payloads, lengths, keys, key_lens, headers, header_lens, times, ids, id_lens, tags,
-	    tag_lens, attempts, offsets, sequences, expiry, groups, group_lens, out;
+	    tag_lens, attempts, offsets, sequences, expiry, groups, group_lens, due, out;
 };
 
 void mq_records_init(struct mq_records *b);
@@ -95,7 +97,7 @@ struct mq_walk {
 	const struct mq_batch *batch;
 	const uint8_t *body, *end, *payload;
 	const uint8_t *lengths, *key_lens, *keys, *header_lens, *headers, *times, *id_lens, *ids, *tag_lens,
-	    *tags, *attempts, *offsets, *sequences, *expiry, *group_lens, *groups;
+	    *tags, *attempts, *offsets, *sequences, *expiry, *group_lens, *groups, *due;
 	uint32_t columns;
 	uint32_t index; /* of the record that comes next */
 };

@@ -78,6 +78,7 @@ void mq_tail_encode(const struct mq_tail *t, uint64_t seq, uint32_t block, uint8
 	mq_put_le64(to + 208, t->producers_pos);
 	mq_put_le64(to + 216, t->strict_offset);
 	mq_put_le64(to + 224, t->offset_min);
+	mq_put_le32(to + 232, t->generation);
 	seal(to, seq, block);
 }
 
@@ -103,6 +104,7 @@ uint64_t mq_tail_decode(const uint8_t bytes[MQ_SLOT_LEN], uint32_t block, struct
 	    .producers_pos = mq_get_le64(bytes + 208),
 	    .strict_offset = mq_get_le64(bytes + 216),
 	    .offset_min = mq_get_le64(bytes + 224),
+	    .generation = mq_get_le32(bytes + 232),
 	};
 	memcpy(ret->segment.b, bytes + 16, 16);
 	memcpy(ret->boot_id, bytes + 88, 16);
@@ -189,6 +191,7 @@ uint64_t mq_commit_decode(const uint8_t bytes[MQ_SLOT_LEN], uint32_t block, stru
 	    .seeks = mq_get_le32(bytes + 76),
 	    .time_us = (int64_t)mq_get_le64(bytes + 80),
 	    .lost = mq_get_le64(bytes + 88),
+	    .area = block >> MQ_SLOT_AREA_SHIFT,
 	};
 	memcpy(ret->topic_id, bytes + 16, 16);
 	memcpy(ret->mark_segment.b, bytes + 40, 16);

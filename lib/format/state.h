@@ -20,6 +20,9 @@ enum {
 	MQ_STATE_MARKS = 4,
 	MQ_STATE_FUTEX_BLOCK = 11,
 	MQ_STATE_MOUNTS = 8,
+	MQ_SLOT_AREAS = 8,        /* that a block of `offsets` has room for, */
+	MQ_SLOT_AREA_LEN = 512,   /* a sector each */
+	MQ_SLOT_AREA_SHIFT = 29,
 };
 
 enum { MQ_TAIL_ROLLING = 1, MQ_TAIL_GONE = 2, MQ_TAIL_PRODUCERS = 4, MQ_TAIL_UNSETTLED = 8 };
@@ -44,6 +47,7 @@ struct mq_tail {
 	uint64_t producers_pos;
 	uint64_t strict_offset;    /* offset at strict_start */
 	uint64_t offset_min;       /* unsettled: offsets below were visible or committed, whatever verifies */
+	uint32_t generation;       /* of the partition count: the last that began here, whether or not topic.conf came to know it */
 };
 
 struct mq_mark {
@@ -70,12 +74,28 @@ struct mq_commit {
 	uint32_t seeks;
 	int64_t time_us;
 	uint64_t lost;            /* records lost to damage that this group passed */
+	uint32_t area;            /* not in the bytes: where they stood */
 };
+
+/* A slot's number, which its checksum goes by: the block of the file that it lies in, and in the high three bits the area of that
+ * block, which is 0 but in `offsets`. */
+static inline uint32_t mq_slot_number(uint32_t block, uint32_t area)
+{
+	return area << MQ_SLOT_AREA_SHIFT | block;
+}
+static inline uint32_t mq_slot_block(uint32_t slot)
+{
+	return slot & ((UINT32_C(1) << MQ_SLOT_AREA_SHIFT) - 1);
+}
+static inline uint64_t mq_slot_at(uint32_t slot)
+{
+	return (uint64_t)mq_slot_block(slot) * MQ_SLOT_BLOCK + (uint64_t)(slot >> MQ_SLOT_AREA_SHIFT) * MQ_SLOT_AREA_LEN;
+}
 
 void mq_state_head_encode(uint8_t ret_bytes[16]);
 int mq_state_head_decode(const uint8_t bytes[16]); /* 0, MQ_EDAMAGE, MQ_ECONFIG */
 
-/* Each encode fills 256 bytes for `block` (its number in the file) with sequence `seq` ≥ 1; each
+/* Each encode fills 256 bytes for `block` (its number in the file, mq_slot_number) with sequence `seq` ≥ 1; each
  * decode answers the sequence, or 0 when the slot is empty or does not verify. */
 void mq_tail_encode(const struct mq_tail *t, uint64_t seq, uint32_t block, uint8_t ret_bytes[MQ_SLOT_LEN]);
 uint64_t mq_tail_decode(const uint8_t bytes[MQ_SLOT_LEN], uint32_t block, struct mq_tail *ret);

@@ -83,6 +83,8 @@ static bool take_table(struct mq_walk *w, const uint8_t *at, const uint8_t *end)
 		ok = take_column(&at, end, wide, &w->expiry);
 	if (ok && (columns & MQ_COL_GROUPS))
 		ok = take_area(&at, end, n, true, &w->group_lens, &w->groups);
+	if (ok && (columns & MQ_COL_DUE))
+		ok = take_column(&at, end, wide, &w->due);
 	return ok && at == end;
 }
 
@@ -173,6 +175,8 @@ static void get_rare(struct mq_walk *w, struct mq_rec *ret)
 		ret->expiry_us = (int64_t)mq_get_le64(w->expiry + wide);
 	if (columns & MQ_COL_GROUPS)
 		ret->group = optional(w->group_lens, &w->groups, i, &ret->group_len);
+	if (columns & MQ_COL_DUE)
+		ret->due_us = (int64_t)mq_get_le64(w->due + wide);
 }
 
 static int end_of_walk(const struct mq_walk *w)

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/crc32c.h"
 #include "log/internal.h"
 #include "sys/sys.h"
 
@@ -25,7 +24,7 @@ static int refresh_durable(struct mq_log *log, enum mq_ack ack, struct mq_err *e
 }
 
 /* A look-up, not a scan: does the table already hold this number?  Under the append lock. */
-static int admit_who(struct mq_log *log, const struct mq_who *who, struct mq_err *err)
+static int admit_who(struct mq_log *log, const struct mq_who *who, uint32_t generation, struct mq_err *err)
 {
 	const struct mq_producer *p;
 	int rc;
@@ -36,12 +35,14 @@ static int admit_who(struct mq_log *log, const struct mq_who *who, struct mq_err
 	if (rc < 0)
 		return rc;
 	p = mq_producers_get(&log->producers, who->id);
+	log->stale = 0;
 	if (!p)
-		return mq_err_set(err, MQ_EBROKEN, "the producer's entry is gone: open the partition again");
+		return mq_err_set(err, who->kind == MQ_WHO_MOVER ? -ESTALE : MQ_EBROKEN,
+		                  "the producer's entry is gone: open the partition again");
 	if (who->generation < p->generation)
 		return mq_err_set(err, MQ_EDENIED, "generation %u of the producer %s has been replaced by %u", who->generation,
 		                  p->name, p->generation);
-	if (who->generation == p->generation && who->number <= p->number)
+	if (who->generation == p->generation && who->number <= mq_producers_number(&log->producers, p, generation))
 		return mq_err_set(err, -EEXIST, "number %llu of the producer %s is held already",
 		                  (unsigned long long)who->number, p->name);
 	return 0;
@@ -188,12 +189,12 @@ int mq_log_write_behind(struct mq_log *log, const struct mq_log_ticket *t, struc
 	return left >= MQ_LOG_UNSYNCED_MAX_BYTES / 2 ? mq_log_wait(log, t, MQ_ACK_DURABLE, err) : 0;
 }
 
-static int append_locked(struct mq_log *log, struct mq_batch *b, const void *body, struct mq_log_ticket *ret,
+int mq_log_append_locked(struct mq_log *log, struct mq_batch *b, const void *body, struct mq_log_ticket *ret,
                          struct mq_err *err)
 {
 	struct mq_segment_id before = log->head.h.id;
 	int64_t now = mq_log_now_us();
-	int rc = admit_who(log, &b->who, err);
+	int rc = admit_who(log, &b->who, b->topic_generation, err);
 
 	if (rc < 0)
 		return rc;
@@ -203,7 +204,7 @@ static int append_locked(struct mq_log *log, struct mq_batch *b, const void *bod
 	if (rc == 0)
 		rc = mq_log_make_room(log, b, err);
 	if (rc == 0 && !mq_segment_id_equal(&before, &log->head.h.id))
-		rc = admit_who(log, &b->who, err); /* the new segment's table may have had no room for it */
+		rc = admit_who(log, &b->who, b->topic_generation, err); /* the new segment's table may have had no room for it */
 	if (rc < 0)
 		return rc;
 	if (b->ack < log->opt.min_ack)
@@ -214,13 +215,23 @@ static int append_locked(struct mq_log *log, struct mq_batch *b, const void *bod
 	b->base_offset = log->tail.next_offset;
 	b->next_offset = b->base_offset + b->count;
 	b->epoch = log->tail.epoch;
-	b->topic_generation = log->opt.topic_generation;
 	b->durable_pos = log->durable_pos;
 	if (b->base_time_us == 0)
 		b->base_time_us = now;
 	if (b->max_time_us == 0)
 		b->max_time_us = b->base_time_us;
 	return put_batch(log, b, body, ret, err);
+}
+
+/* Who routed it by fewer partitions than there are now must do so anew: what lies behind a generation's batch was routed by it. */
+static int check_generation(struct mq_log *log, const struct mq_batch *b, struct mq_err *err)
+{
+	uint32_t here = log->tail.generation;
+
+	if (here <= b->topic_generation || here <= log->looked_up)
+		return 0;
+	log->stale = here;
+	return mq_err_set(err, -ESTALE, "the topic has more partitions since generation %u", here);
 }
 
 int mq_log_append(struct mq_log *log, const struct mq_batch *given, const void *body, struct mq_log_ticket *ret,
@@ -231,7 +242,9 @@ int mq_log_append(struct mq_log *log, const struct mq_batch *given, const void *
 	int rc = mq_log_enter(log, err);
 
 	if (rc == 0) {
-		rc = append_locked(log, &b, body, &t, err);
+		rc = check_generation(log, &b, err);
+		if (rc == 0)
+			rc = mq_log_append_locked(log, &b, body, &t, err);
 		mq_log_leave(log);
 	}
 	if (rc == 0) {
@@ -245,46 +258,4 @@ int mq_log_append(struct mq_log *log, const struct mq_batch *given, const void *
 	}
 	*ret = t;
 	return 0;
-}
-
-int mq_log_producer(struct mq_log *log, enum mq_who_kind kind, const char *name, struct mq_producer *ret,
-                    struct mq_err *err)
-{
-	const struct mq_producer *known;
-	struct mq_producer fresh = {.kind = kind, .last_base = MQ_NO_OFFSET};
-	struct mq_batch b = {.kind = MQ_BATCH_CONTROL, .control = MQ_CONTROL_REGISTER, .ack = MQ_ACK_WRITTEN};
-	struct mq_log_ticket t;
-	struct mq_buf body = MQ_BUF_INIT;
-	int rc = mq_log_enter(log, err);
-
-	if (rc < 0)
-		goto out;
-	rc = mq_producers_catch_up(&log->producers, log->dir, &log->scan, &log->head, log->tail.pos, err);
-	known = rc == 0 ? mq_producers_find(&log->producers, kind, name) : NULL;
-	if (known)
-		*ret = *known;
-	if (rc < 0 || known)
-		goto leave;
-	fresh.name_len = (uint8_t)strlen(name);
-	memcpy(fresh.name, name, (size_t)fresh.name_len + 1);
-	rc = mq_sys->random(&fresh.id, sizeof fresh.id);
-	if (rc == 0)
-		rc = mq_producer_append(&body, &fresh);
-	if (rc < 0) {
-		mq_err_sys(err, rc, "cannot register the producer %s", name);
-		goto leave;
-	}
-	b.stored_len = b.raw_len = (uint32_t)body.len;
-	b.body_crc = mq_crc32c(0, body.p, body.len);
-	log->tail.flags |= MQ_TAIL_PRODUCERS; /* published with the batch */
-	rc = append_locked(log, &b, body.p, &t, err);
-	if (rc == 0)
-		*ret = fresh;
-leave:
-	mq_log_leave(log);
-out:
-	mq_buf_release(&body);
-	if (rc < 0)
-		mq_err_prefix(err, "%s", log->opt.label);
-	return rc;
 }

@@ -328,6 +328,15 @@ int mq_chain_extend(struct mq_chain *c, int dir, uint64_t offset, struct mq_err 
 	return rc;
 }
 
+int mq_chain_extend_all(struct mq_chain *c, int dir, struct mq_err *err)
+{
+	int rc = 0;
+
+	while (rc == 0 && !c->whole)
+		rc = step_back(c, dir, false, err);
+	return rc;
+}
+
 size_t mq_chain_find(const struct mq_chain *c, uint64_t offset)
 {
 	size_t i = c->n - 1;

@@ -49,6 +49,9 @@ int mq_chain_load(struct mq_chain *c, int dir, const struct mq_segment_header *h
 /* Load further back, as far as `offset`. */
 int mq_chain_extend(struct mq_chain *c, int dir, uint64_t offset, struct mq_err *err);
 
+/* As far as it goes. */
+int mq_chain_extend_all(struct mq_chain *c, int dir, struct mq_err *err);
+
 /* The index of the segment that holds offset: the last whose base is ≤ offset (the first, if none). */
 size_t mq_chain_find(const struct mq_chain *c, uint64_t offset);
 

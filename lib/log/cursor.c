@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "format/control.h"
+#include "log/cursor_internal.h"
 #include "log/start.h"
 #include "sys/sys.h"
 
@@ -43,96 +44,27 @@ void mq_cursor_release(struct mq_cursor *c)
 	mq_cursor_rest(c);
 	mq_scan_release(&c->scan);
 	mq_chain_release(&c->chain);
+	mq_buf_release(&c->barriers);
 }
 
-static bool at_head(const struct mq_cursor *c)
+/* Is there a batch that holds no offset, as the beginning of a generation? */
+static bool no_offset_here(struct mq_cursor *c)
 {
-	return c->at + 1 == c->chain.n;
+	struct mq_batch b;
+
+	return mq_scan_header(&c->scan, c->pos, mq_cursor_bound(c), &b, NULL) == 1 && b.kind == MQ_BATCH_CONTROL &&
+	       b.base_offset == c->next_offset && b.next_offset == c->next_offset;
 }
 
-static uint64_t bound(const struct mq_cursor *c)
+/* By its position: behind the last offset a generation may begin.  Of a segment before one whose header does not verify only the
+ * end offset is known. */
+static bool at_end(struct mq_cursor *c)
 {
-	return at_head(c) ? c->visible_pos : mq_chain_end_pos(&c->chain, c->at);
-}
-
-/* Of a segment before one whose header does not verify only the end offset is known. */
-static bool at_end(const struct mq_cursor *c)
-{
-	return c->pos >= bound(c) || (!at_head(c) && c->next_offset >= mq_chain_end_offset(&c->chain, c->at));
-}
-
-static int open_segment(struct mq_cursor *c, size_t i, struct mq_err *err)
-{
-	struct mq_segment s;
-	int rc = mq_chain_open(&c->chain.seg[i], c->dir, false, &s, err);
-
-	if (rc < 0)
-		return rc;
-	mq_segment_release(&c->seg);
-	c->seg = s;
-	c->at = i;
-	c->pos = MQ_SEGMENT_HEADER_LEN;
-	c->next_offset = s.h.base_offset;
-	mq_scan_reset(&c->scan, &c->seg);
-	return 0;
-}
-
-/* Hop over whole batches that end at or below the wanted offset. */
-static int hop(struct mq_cursor *c, struct mq_err *err)
-{
-	for (;;) {
-		struct mq_batch b;
-		int rc = mq_scan_header(&c->scan, c->pos, bound(c), &b, NULL);
-
-		if (rc < 0 && rc != MQ_EDAMAGE && rc != MQ_ECONFIG)
-			return mq_err_set(err, rc, "cannot read segment %s", c->seg.name);
-		if (rc != 1 || b.next_offset > c->want || b.base_offset != c->next_offset)
-			return 0; /* here, or mq_cursor_next says what is wrong here */
-		c->pos += mq_batch_len(&b);
-		c->next_offset = b.next_offset;
-	}
-}
-
-static int seek_in_chain(struct mq_cursor *c, struct mq_err *err)
-{
-	uint64_t target = c->want < c->visible_offset ? c->want : c->visible_offset;
-	int rc = mq_chain_extend(&c->chain, c->dir, target, err);
-
-	c->hole = false;
-	if (rc == 0)
-		rc = open_segment(c, mq_chain_find(&c->chain, target), err);
-	if (rc < 0)
-		return rc;
-	c->hole = c->next_offset > c->want;
-	if (c->hole)
-		c->next_offset = c->want;
-	if (c->want > c->next_offset) {
-		rc = mq_index_seek_offset(&c->seg, c->dir, &c->scan, target, bound(c), &c->pos, &c->next_offset, err);
-		if (rc < 0)
-			return rc;
-	}
-	c->positioned = true;
-	return hop(c, err);
-}
-
-int mq_cursor_seek(struct mq_cursor *c, uint64_t offset, struct mq_err *err)
-{
-	int rc = 0;
-
-	c->positioned = false;
-	for (int attempt = 0; attempt < 16; attempt++) {
-		rc = mq_cursor_refresh(c, err);
-		if (rc < 0)
-			return rc;
-		c->want = offset > c->log_start ? offset : c->log_start;
-		rc = seek_in_chain(c, err);
-		if (rc != -ENOENT)
-			break;
-		mq_chain_release(&c->chain); /* retention was quicker: list again */
-	}
-	if (rc < 0)
-		mq_err_prefix(err, "%s", c->label);
-	return rc;
+	if (c->pos >= mq_cursor_bound(c))
+		return true;
+	if (mq_cursor_at_head(c) || !c->chain.seg[c->at + 1].blind || c->next_offset < mq_chain_end_offset(&c->chain, c->at))
+		return false;
+	return c->seg.fd >= 0 && !no_offset_here(c);
 }
 
 /* 0: nothing of it is wanted.  Where no record was, who reads from the beginning is told all the same. */
@@ -167,7 +99,7 @@ static int missing(struct mq_cursor *c, uint64_t to, struct mq_cursor_loss *ret,
 static int step_around(struct mq_cursor *c, struct mq_cursor_loss *ret_loss, struct mq_err *err)
 {
 	struct mq_batch b;
-	uint64_t next, end = bound(c), from = c->pos, to;
+	uint64_t next, end = mq_cursor_bound(c), from = c->pos, to;
 	int rc = mq_scan_resync(&c->scan, from + 1, end, &next, NULL);
 
 	if (rc == 1)
@@ -175,23 +107,26 @@ static int step_around(struct mq_cursor *c, struct mq_cursor_loss *ret_loss, str
 	if (rc < 0)
 		return mq_err_set(err, rc, "%s: cannot read segment %s", c->label, c->seg.name);
 	c->pos = rc == 1 ? next : end;
-	to = rc == 1 ? b.base_offset : at_head(c) ? c->visible_offset : mq_chain_end_offset(&c->chain, c->at);
+	to = rc == 1 ? b.base_offset : mq_cursor_at_head(c) ? c->visible_offset : mq_chain_end_offset(&c->chain, c->at);
 	rc = lost(c, to, true, ret_loss);
 	if (rc < 0)
 		snprintf(ret_loss->where, sizeof ret_loss->where, "segment %s, byte %llu", c->seg.name, (unsigned long long)from);
 	return rc;
 }
 
-/* 1: give it.  0: nothing of it is wanted. */
+/* 1: give it.  0: nothing of it is wanted.  -ENOMEM. */
 static int accept(struct mq_cursor *c, const struct mq_batch *b, const uint8_t *body, struct mq_cursor_view *ret)
 {
+	int rc = b->control == MQ_CONTROL_GENERATION && b->base_offset >= c->want ? mq_cursor_meet(c, b, body) : 0;
+
 	c->pos += mq_batch_len(b);
 	c->next_offset = b->next_offset;
-	if (b->kind == MQ_BATCH_CONTROL || b->next_offset <= c->want)
-		return 0;
+	if (rc < 0 || b->kind == MQ_BATCH_CONTROL || b->next_offset <= c->want)
+		return rc;
 	ret->batch = *b;
 	ret->body = body;
 	ret->first_offset = b->base_offset > c->want ? b->base_offset : c->want;
+	mq_cursor_give_barriers(c, ret);
 	return 1;
 }
 
@@ -213,7 +148,7 @@ static int advance(struct mq_cursor *c, struct mq_cursor_loss *ret_loss, struct 
 	uint64_t end;
 	int rc;
 
-	if (at_head(c)) {
+	if (mq_cursor_at_head(c)) {
 		if (c->looked)
 			return 0;
 		rc = mq_cursor_refresh(c, err);
@@ -228,7 +163,7 @@ static int advance(struct mq_cursor *c, struct mq_cursor_loss *ret_loss, struct 
 		}
 		if (c->log_start > c->want)
 			c->want = c->log_start;
-		return c->pos < bound(c) || !at_head(c);
+		return c->pos < mq_cursor_bound(c) || !mq_cursor_at_head(c);
 	}
 	end = mq_chain_end_offset(&c->chain, c->at);
 	rc = c->next_offset < end ? missing(c, end, ret_loss, err) : 0;
@@ -237,7 +172,7 @@ static int advance(struct mq_cursor *c, struct mq_cursor_loss *ret_loss, struct 
 	{
 		uint64_t expected = c->next_offset;
 
-		rc = open_segment(c, c->at + 1, err);
+		rc = mq_cursor_open_segment(c, c->at + 1, err);
 		return rc == -ENOENT ? look_for(c, expected, err) : rc < 0 ? rc : 1;
 	}
 }
@@ -264,6 +199,7 @@ static int open_again(struct mq_cursor *c, struct mq_err *err)
 int mq_cursor_next(struct mq_cursor *c, struct mq_cursor_view *ret, struct mq_cursor_loss *ret_loss, struct mq_err *err)
 {
 	c->given = false;
+	mq_cursor_forget_given(c);
 	for (;;) {
 		struct mq_batch b;
 		const uint8_t *body;
@@ -287,7 +223,7 @@ int mq_cursor_next(struct mq_cursor *c, struct mq_cursor_view *ret, struct mq_cu
 				return rc;
 			continue;
 		}
-		rc = mq_scan_batch(&c->scan, c->pos, bound(c), &b, &body, err);
+		rc = mq_scan_batch(&c->scan, c->pos, mq_cursor_bound(c), &b, &body, err);
 		if (rc == 0 || rc == MQ_EDAMAGE) {
 			rc = step_around(c, ret_loss, err);
 			if (rc < 0)
@@ -308,7 +244,10 @@ int mq_cursor_next(struct mq_cursor *c, struct mq_cursor_view *ret, struct mq_cu
 			c->pos += mq_batch_len(&b);
 			return lost(c, b.next_offset, false, ret_loss);
 		}
-		if (accept(c, &b, body, ret)) {
+		rc = accept(c, &b, body, ret);
+		if (rc < 0)
+			return mq_err_set(err, rc, "%s: no memory for what a growth of the topic waits for", c->label);
+		if (rc > 0) {
 			c->given = true;
 			return 1;
 		}
@@ -324,7 +263,7 @@ static int find_time_from(struct mq_cursor *c, int64_t time_us, uint64_t *ret, s
 		if (at_end(c)) {
 			struct mq_cursor_loss loss;
 
-			rc = at_head(c) ? 0 : advance(c, &loss, err);
+			rc = mq_cursor_at_head(c) ? 0 : advance(c, &loss, err);
 			if (rc == 0) {
 				*ret = c->visible_offset;
 				return 0;
@@ -333,7 +272,7 @@ static int find_time_from(struct mq_cursor *c, int64_t time_us, uint64_t *ret, s
 				return rc;
 			continue;
 		}
-		rc = mq_scan_header(&c->scan, c->pos, bound(c), &b, NULL);
+		rc = mq_scan_header(&c->scan, c->pos, mq_cursor_bound(c), &b, NULL);
 		if (rc != 1) {
 			struct mq_cursor_loss loss;
 
@@ -361,9 +300,9 @@ int mq_cursor_find_time(struct mq_cursor *c, int64_t time_us, uint64_t *ret, str
 	if (rc < 0)
 		return rc;
 	for (size_t i = c->chain.n; i-- > 0;) {
-		rc = open_segment(c, i, err);
+		rc = mq_cursor_open_segment(c, i, err);
 		if (rc == 0)
-			rc = mq_index_seek_time(&c->seg, c->dir, &c->scan, time_us, bound(c), &c->pos, &c->next_offset, err);
+			rc = mq_index_seek_time(&c->seg, c->dir, &c->scan, time_us, mq_cursor_bound(c), &c->pos, &c->next_offset, err);
 		if (rc < 0)
 			return rc;
 		if (rc == 1)

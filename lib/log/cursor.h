@@ -11,6 +11,8 @@
 #ifndef MQ_LOG_CURSOR_H
 #define MQ_LOG_CURSOR_H
 
+#include "base/buf.h"
+#include "format/control.h"
 #include "log/chain.h"
 #include "log/state_file.h"
 #include "segment/index.h"
@@ -30,12 +32,17 @@ struct mq_cursor {
 	uint64_t next_offset;     /* expected there */
 	uint64_t want;            /* records below are not wanted */
 	uint64_t log_start;
+	bool to_written;          /* set after opening: what is written counts as visible, for who must not miss it */
 	uint64_t visible_pos, visible_offset; /* in the head: the last of chain */
 	uint64_t written_offset;
 	bool positioned;
 	bool hole;                /* from next_offset to the base of seg: in no file */
 	bool given;               /* a view of the scan's bytes, by the last call */
 	bool sleeping;            /* holds the bell's read lock, or somebody watches state for it */
+	struct mq_buf barriers;   /* struct mq_barrier: of generations that were met, and of which it is not known yet whether they hold */
+	bool barriers_given;      /* they were, by the last call */
+	uint32_t met;             /* the last generation of which the beginning was met here; 0: none */
+	uint64_t met_at;          /* the offset there */
 	bool looked;              /* at the end, since then and since the last wake-up: whoever publishes later rings */
 };
 
@@ -43,6 +50,10 @@ struct mq_cursor_view {
 	struct mq_batch batch;
 	const uint8_t *body;      /* until the next call */
 	uint64_t first_offset;
+	/* Generations of the partition count began between the batch given before, or the place that was sought, and this one: what
+	 * it waits for.  Until the next call. */
+	const struct mq_barrier *barriers;
+	size_t n_barriers;
 };
 
 struct mq_cursor_loss {

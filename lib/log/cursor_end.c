@@ -220,6 +220,10 @@ static int refresh_once(struct mq_cursor *c, bool *ret_trusted, struct mq_err *e
 	if (!*ret_trusted)
 		return verify_end(c, &head, &t, durable_pos, durable_offset, err);
 	mq_visible_end(&t, durable_pos, durable_offset, &c->visible_pos, &c->visible_offset);
+	if (c->to_written) {
+		c->visible_pos = t.pos;
+		c->visible_offset = t.next_offset;
+	}
 	c->written_offset = t.next_offset;
 	return 0;
 }

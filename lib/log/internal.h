@@ -16,11 +16,18 @@ void mq_log_set_head(struct mq_log *log, const struct mq_segment *s);
 /* mq_log_enter, but nothing is asked of what the log holds: only state and its tail are looked at (tail_seq 0: there is none). */
 int mq_log_enter_as_it_is(struct mq_log *log, struct mq_err *err);
 
+/* lock.c: it is held already: look around as one who has just got it. */
+int mq_log_look_around(struct mq_log *log, struct mq_err *err);
+
 /* lock.c: the log start, under the append lock; MQ_ECONFIG where its file is missing. */
 int mq_log_start(struct mq_log *log, uint64_t *ret, struct mq_err *err);
 
 /* sync.c: sync all that is published, under the append lock (a roll's), noting it.  Failure leaves "started". */
 int mq_log_sync_locked(struct mq_log *log, struct mq_err *err);
+
+/* sync_lead.c: sync all that is published, holding sync byte m and log->lead.  1: the head is another by now, or who may not read
+ * it finds another at work: look again. */
+int mq_log_lead(struct mq_log *log, int m, const struct mq_log_ticket *ticket, struct mq_err *err);
 
 /* sync_unknown.c: the ticket's segment is no longer the head: 1, its successor says that the batch lies before its end. */
 int mq_log_fate(struct mq_log *log, const struct mq_tail *t, const struct mq_log_ticket *ticket, struct mq_err *err);
@@ -43,6 +50,8 @@ int mq_log_write_again(struct mq_log *log, struct mq_scan *scan, uint64_t from, 
 /* on_disk.c: after that, and a sync that succeeded: are the batches of head in [from, to) on the disk?  0, or the reason
  * why not, or why nobody can tell. */
 int mq_log_on_disk(struct mq_log *log, uint64_t from, uint64_t to, struct mq_err *err);
+/* The same of all bytes in [from, to), whatever they are: what was not published. */
+int mq_log_rest_on_disk(struct mq_log *log, uint64_t from, uint64_t to, struct mq_err *err);
 
 /* successor.c: the one act.  A new segment that follows the head. */
 struct mq_successor {
@@ -60,6 +69,9 @@ int mq_log_close_failed(struct mq_log *log, const struct mq_segment_id *failed, 
 int mq_log_sync_or_close(struct mq_log *log, struct mq_err *err);
 /* Roll if the head is full or old for a batch of len bytes. */
 int mq_log_roll_if_due(struct mq_log *log, uint64_t len, int64_t now_us, struct mq_err *err);
+
+/* append.c: mq_log_append, under the append lock, of a batch that may be filled in. */
+int mq_log_append_locked(struct mq_log *log, struct mq_batch *b, const void *body, struct mq_log_ticket *ret, struct mq_err *err);
 
 /* append.c: start the write-out of what was written up to the ticket, or lead its sync, where it has become much (rule 1). */
 int mq_log_write_behind(struct mq_log *log, const struct mq_log_ticket *t, struct mq_err *err);

@@ -146,7 +146,7 @@ static int has_start(struct mq_log *log, struct mq_err *err)
 	return rc;
 }
 
-static int look_around(struct mq_log *log, struct mq_err *err)
+int mq_log_look_around(struct mq_log *log, struct mq_err *err)
 {
 	int rc = read_tail(log, err);
 
@@ -250,7 +250,7 @@ static int enter(struct mq_log *log, const struct mq_patience *patience, struct 
 
 	if (rc < 0)
 		return rc;
-	rc = look_around(log, err);
+	rc = mq_log_look_around(log, err);
 	if (rc < 0)
 		mq_log_leave(log);
 	return rc;

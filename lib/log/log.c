@@ -22,7 +22,7 @@ static int make_empty(int dir, const char *name, unsigned mode, struct mq_err *e
 }
 
 /* The tail of an empty partition, so that the first writer and reader need not look further. */
-static int first_tail(int dir, const struct mq_segment_header *h, struct mq_err *err)
+static int first_tail(int dir, const struct mq_segment_header *h, uint32_t generation, struct mq_err *err)
 {
 	struct mq_tail t = {.segment = h->id,
 	                    .segment_base = h->base_offset,
@@ -30,7 +30,8 @@ static int first_tail(int dir, const struct mq_segment_header *h, struct mq_err 
 	                    .strict_start = h->born_end_pos,
 	                    .strict_end = h->born_end_pos,
 	                    .epoch = h->epoch,
-	                    .segment_created_us = h->created_us};
+	                    .segment_created_us = h->created_us,
+	                    .generation = generation};
 	struct mq_state_file state;
 	int rc = mq_state_file_open(&state, dir, true, err);
 
@@ -58,7 +59,7 @@ static int first_segment(int dir, const struct mq_log_options *opt, struct mq_er
 	if (rc == 0)
 		rc = mq_segment_name_it(&s, dir, err);
 	if (rc == 0)
-		rc = first_tail(dir, &s.h, err);
+		rc = first_tail(dir, &s.h, opt->topic_generation, err);
 	mq_segment_release(&s);
 	return rc;
 }

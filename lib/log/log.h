@@ -52,6 +52,9 @@ struct mq_log_options {
 	 * *committed to the highest offset committed.  Asked only in recovery. */
 	int (*witness)(void *arg, const struct mq_segment_id *segment, uint64_t *pos, uint64_t *offset, uint64_t *committed);
 	void *witness_arg;
+	/* The last generation of the partition count that topic.conf knows now.  Asked only in recovery, under the append lock, so
+	 * none begins meanwhile.  NULL: topic_generation. */
+	int (*generation)(void *arg, uint32_t *ret, struct mq_err *err); /* arg: witness_arg */
 	/* Something worth saying that is no failure: a repair, offsets lost. */
 	void (*notice)(void *arg, const char *text);
 	void *notice_arg;
@@ -74,6 +77,8 @@ struct mq_log {
 	_Atomic uint64_t durable_pos; /* of head, a lower bound; raised by whoever syncs */
 	_Atomic uint64_t wrote_out;   /* of head: write-out was started up to here */
 	struct { uint64_t records, bytes; } room; /* set by -E2BIG: of the batch refused, what may come in one batch */
+	uint32_t stale;           /* set by -ESTALE: the generation that began here; 0: a mover's entry is gone */
+	uint32_t looked_up;       /* generations up to this one are told by what topic.conf says, and it was looked at; the caller's */
 	uint64_t start_due;       /* the log start with the batch at hand; 0: as it is */
 	struct { uint64_t from, next; } own; /* offsets that this handle wrote last, without others' between them */
 	struct mq_producers producers;
@@ -101,8 +106,9 @@ int mq_log_open(struct mq_log *ret, int dir, const struct mq_log_options *opt, s
 void mq_log_release(struct mq_log *log);
 
 /*
- * Append one batch: b has all but base_offset, next_offset, epoch, topic_generation, durable_pos (filled in
- * here); the number of offsets is b->count.  0: written and published.  MQ_EAGAIN (the topic is full), -ENOSPC, -EDQUOT: nothing was written and the same
+ * Append one batch: b has all but base_offset, next_offset, epoch, durable_pos (filled in
+ * here); the number of offsets is b->count.  -ESTALE: nothing was written; log->stale has begun here, a later generation than the one
+ * that b was routed by.  Does topic.conf not know it, it came to nothing: log->looked_up = log->stale, and the same call may come again.  0: written and published.  MQ_EAGAIN (the topic is full), -ENOSPC, -EDQUOT: nothing was written and the same
  * call may come again.  -E2BIG: nothing was written, log->room says what of it the limits let in as one batch; MQ_EINPUT: one record
  * that they never let in.  -ETIMEDOUT: nothing was written, another process holds the append lock.  -EEXIST: a producer's number that is held already.  MQ_ENOTOPIC: the topic is gone.
  */
@@ -117,15 +123,24 @@ int mq_log_wait(struct mq_log *log, const struct mq_log_ticket *t, enum mq_ack l
 /* Lead a sync of all that is published, however long it takes: before a hand-over or an end. */
 int mq_log_sync(struct mq_log *log, struct mq_err *err);
 
-/* The entry of a named producer or mover in this partition, registering it when new. */
+/* register.c: the entry of a named producer in this partition, registering it when new. */
 int mq_log_producer(struct mq_log *log, enum mq_who_kind kind, const char *name, struct mq_producer *ret,
                     struct mq_err *err);
+/* 1: the table has it; 0: it never was here, or its entry had no room in a snapshot. */
+int mq_log_look_producer(struct mq_log *log, enum mq_who_kind kind, const char *name, struct mq_producer *ret, struct mq_err *err);
+/* The entry of a mover, for one of this generation: made with that number when there is none, raised when it is of an older
+ * generation, so that from then on nothing of that one is let in.  MQ_EDENIED: it is of a newer one. */
+int mq_log_open_mover(struct mq_log *log, const char *name, uint32_t generation, uint64_t number, struct mq_producer *ret,
+                      struct mq_err *err);
 
 /* Under the append lock and for ever: no append comes after it.  For deleting the topic: whatever it holds, damaged,
  * torn or without a segment, and however full the disk. */
 int mq_log_retire(struct mq_log *log, struct mq_err *err);
 /* Can the append lock be had?  -ETIMEDOUT, -EINTR: not in time. */
 int mq_log_await(struct mq_log *log, struct mq_err *err);
+
+/* trim.c: what lies below `offset` goes: the log start moves there, durably, and then segments that lie whole below it are removed. */
+int mq_log_trim(struct mq_log *log, uint64_t offset, struct mq_err *err);
 
 /* Make sure that the tail is trusted, recovering when it is not. */
 int mq_log_settle(struct mq_log *log, struct mq_err *err);
@@ -137,5 +152,17 @@ int mq_log_finish(struct mq_log *log, struct mq_err *err);
  * mq_log_let_go_append takes back.  -ETIMEDOUT: it was not to be had in time; -EINTR: an end was asked meanwhile. */
 int mq_log_hold_append(int dir, const struct mq_patience *patience, struct mq_err *err);
 void mq_log_let_go_append(int fd);
+
+/*
+ * generation.c: a further generation of the partition count begins.  In each partition, ascending: mq_log_generation_take, which
+ * settles the log, keeps the append lock with one descriptor and says where the log ends; then in each mq_log_generation_put,
+ * which appends and syncs; then, whatever happened, mq_log_generation_end in each that was taken, which rings and lets go.  A
+ * generation that topic.conf does not know afterwards is void.
+ */
+int mq_log_generation_take(struct mq_log *log, uint64_t *ret_end, struct mq_err *err);
+int mq_log_generation_put(struct mq_log *log, int dir, uint32_t number, const void *body, size_t len, struct mq_err *err);
+void mq_log_generation_end(struct mq_log *log, int dir);
+/* The partition's bell, once more; dir: its directory. */
+void mq_log_ring_at(int dir);
 
 #endif

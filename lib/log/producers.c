@@ -14,8 +14,16 @@
 #include "base/crc32c.h"
 #include "sys/sys.h"
 
+/* What it stored under one generation of the partition count. */
+struct span {
+	uint32_t generation;
+	uint64_t number, last_base;
+};
+
 struct mq_producer_entry {
 	struct mq_producer p;
+	struct span *spans;  /* owned; by generation, the last one is that of p; none while there is but generation 0 */
+	uint32_t n_spans;
 	uint64_t registered; /* in this segment: the offset there, plus 1; else 0 */
 	unsigned order;      /* how many were known before it */
 	UT_hash_handle hh;
@@ -32,6 +40,7 @@ void mq_producers_release(struct mq_producers *p)
 
 	HASH_ITER(hh, p->by_id, e, next) {
 		HASH_DEL(p->by_id, e);
+		free(e->spans);
 		free(e);
 	}
 	mq_producers_init(p);
@@ -53,12 +62,82 @@ const struct mq_producer *mq_producers_find(const struct mq_producers *p, enum m
 	return NULL;
 }
 
+/* ---- generations of the partition count ---- */
+static int add_span(struct mq_producer_entry *e, uint32_t generation, uint64_t number, uint64_t last_base)
+{
+	struct span *v = realloc(e->spans, (e->n_spans + 1) * sizeof *v);
+
+	if (!v)
+		return -ENOMEM;
+	e->spans = v;
+	v[e->n_spans++] = (struct span){generation, number, last_base};
+	return 0;
+}
+
+/* p is about to be what a batch of this generation says. */
+static int note_span(struct mq_producer_entry *e, uint32_t generation, uint64_t number, uint64_t last_base)
+{
+	struct span *last = e->n_spans ? &e->spans[e->n_spans - 1] : NULL;
+	int rc = 0;
+
+	if (e->p.kind != MQ_WHO_PRODUCER || (!last && generation == 0))
+		return 0;
+	if (last && generation <= last->generation) {
+		*last = (struct span){last->generation, number, last_base};
+		return 0;
+	}
+	if (!last && e->p.number > 0)
+		rc = add_span(e, 0, e->p.number, e->p.last_base);
+	return rc < 0 ? rc : add_span(e, generation, number, last_base);
+}
+
+static struct span find_span(const struct mq_producers *p, const struct mq_producer *who, uint32_t generation)
+{
+	const struct mq_producer_entry *e;
+
+	HASH_FIND(hh, p->by_id, &who->id, sizeof who->id, e);
+	if (!e || e->p.kind != MQ_WHO_PRODUCER || (e->n_spans == 0 && generation == 0))
+		return (struct span){generation, who->number, who->last_base};
+	for (uint32_t i = 0; i < e->n_spans; i++)
+		if (e->spans[i].generation == generation)
+			return e->spans[i];
+	return (struct span){generation, 0, MQ_NO_OFFSET};
+}
+
+uint64_t mq_producers_number(const struct mq_producers *p, const struct mq_producer *who, uint32_t generation)
+{
+	return find_span(p, who, generation).number;
+}
+
+uint64_t mq_producers_last_base(const struct mq_producers *p, const struct mq_producer *who, uint32_t generation)
+{
+	return find_span(p, who, generation).last_base;
+}
+
+/* An entry, and behind it what it stored under which generation. */
+static int append_entry(struct mq_buf *body, const struct mq_producer_entry *e)
+{
+	int rc = mq_producer_append(body, &e->p);
+
+	for (uint32_t i = 0; i < e->n_spans && rc == 0; i++) {
+		const struct span *s = &e->spans[i];
+		struct mq_producer v = {.kind = MQ_WHO_PRODUCER, .in_generation = true, .id = e->p.id,
+		                        .generation = s->generation, .number = s->number, .last_base = s->last_base};
+
+		rc = mq_producer_append(body, &v);
+	}
+	return rc;
+}
+
+/* ---- the table ---- */
 static int put(struct mq_producers *p, const struct mq_producer *v, uint64_t registered)
 {
 	struct mq_producer_entry *e;
 	bool out_of_memory = false;
 
 	HASH_FIND(hh, p->by_id, &v->id, sizeof v->id, e);
+	if (v->in_generation)
+		return e ? add_span(e, v->generation, v->number, v->last_base) : 0;
 	if (!e) {
 		e = calloc(1, sizeof *e);
 		if (!e)
@@ -72,6 +151,7 @@ static int put(struct mq_producers *p, const struct mq_producer *v, uint64_t reg
 		}
 	}
 	e->p = *v;
+	e->n_spans = 0;
 	e->registered = registered;
 	return 0;
 }
@@ -94,6 +174,10 @@ static int take_in(struct mq_producers *p, const struct mq_batch *b, const uint8
 
 		HASH_FIND(hh, p->by_id, &b->who.id, sizeof b->who.id, e);
 		if (e) {
+			int rc = e->p.kind == MQ_WHO_PRODUCER ? note_span(e, b->topic_generation, b->who.number, b->base_offset) : 0;
+
+			if (rc < 0)
+				return rc;
 			e->p.generation = b->who.generation;
 			e->p.number = b->who.number;
 			e->p.last_base = b->base_offset;
@@ -169,7 +253,7 @@ int mq_producers_save(const struct mq_producers *p, int dir, unsigned mode, stru
 	mq_buf_init(&b);
 	rc = mq_buf_add(&b, head, sizeof head);
 	for (const struct mq_producer_entry *e = p->by_id; e && rc == 0; e = e->hh.next)
-		rc = mq_producer_append(&b, &e->p);
+		rc = append_entry(&b, e);
 	if (rc < 0)
 		goto out;
 	memcpy(b.p, p->segment.b, 16);
@@ -269,7 +353,7 @@ int mq_producers_snapshot(const struct mq_producers *p, struct mq_buf *body, uin
 	for (i = 0; i < n && rc == 0; i++) {
 		size_t before = body->len;
 
-		rc = mq_producer_append(body, &all[i]->p);
+		rc = append_entry(body, all[i]);
 		if (rc == 0 && body->len > MQ_PRODUCERS_SNAPSHOT_MAX) {
 			body->len = before;
 			*ret_dropped = (uint32_t)(n - i);

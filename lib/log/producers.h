@@ -38,6 +38,12 @@ int mq_producers_learn(struct mq_producers *p, const struct mq_batch *b, const u
 const struct mq_producer *mq_producers_find(const struct mq_producers *p, enum mq_who_kind kind, const char *name);
 const struct mq_producer *mq_producers_get(const struct mq_producers *p, uint64_t id);
 
+/* The last number of an entry that was stored under one generation of the partition count; 0: none.  Where keys lead elsewhere
+ * since, a partition holds a number only of those that led to it when it was stored.  Of a mover: its last number. */
+uint64_t mq_producers_number(const struct mq_producers *p, const struct mq_producer *who, uint32_t generation);
+/* Where its last batch of that generation begins; MQ_NO_OFFSET. */
+uint64_t mq_producers_last_base(const struct mq_producers *p, const struct mq_producer *who, uint32_t generation);
+
 /* The snapshot's body, most recently used first; *ret_dropped: how many had no room. */
 int mq_producers_snapshot(const struct mq_producers *p, struct mq_buf *body, uint32_t *ret_dropped);
 

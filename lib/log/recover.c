@@ -327,6 +327,13 @@ static int settle_head(struct recovery *r, struct mq_err *err)
 	return rc;
 }
 
+/* A publisher with an old view of the topic must not be let in by a tail made anew. */
+static int ask_generation(struct mq_log *log, struct mq_err *err)
+{
+	log->tail.generation = log->opt.topic_generation;
+	return log->opt.generation ? log->opt.generation(log->opt.witness_arg, &log->tail.generation, err) : 0;
+}
+
 static int full(struct mq_log *log, struct mq_err *err)
 {
 	struct recovery r = {.log = log};
@@ -336,6 +343,8 @@ static int full(struct mq_log *log, struct mq_err *err)
 
 	if (rc == 0)
 		rc = mq_segment_size(&log->head, &r.size, err);
+	if (rc == 0)
+		rc = ask_generation(log, err);
 	if (rc == 0)
 		rc = survey_witnesses(&r, err);
 	if (rc == 0)

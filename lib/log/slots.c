@@ -100,7 +100,7 @@ int mq_slots_prepare(struct mq_slots *s, uint32_t *ret_block, uint64_t *ret_seq,
 int mq_slots_write(struct mq_slots *s, uint32_t block, uint64_t seq, const uint8_t raw[MQ_SLOT_LEN], const char *what,
                    struct mq_err *err)
 {
-	ssize_t n = mq_sys->pwrite(s->fd, raw, MQ_SLOT_LEN, (uint64_t)block * MQ_SLOT_BLOCK);
+	ssize_t n = mq_sys->pwrite(s->fd, raw, MQ_SLOT_LEN, mq_slot_at(block));
 
 	if (n != MQ_SLOT_LEN) {
 		s->failed = true;

@@ -20,7 +20,7 @@
 
 struct mq_slots {
 	int fd;            /* borrowed */
-	uint32_t block;    /* of slot 0; slot 1 is the next */
+	uint32_t block;    /* slot 0's number (mq_slot_number); slot 1's is the next one */
 	int latest;        /* the slot that holds the highest sequence; -1: none was ever written */
 	uint64_t seq;      /* that sequence */
 	bool known;        /* but for `latest` while dirty, both slots are durable */

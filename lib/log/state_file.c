@@ -41,7 +41,7 @@ static int parse_uuid(const char *text, size_t len, uint8_t ret[16])
 	return digits == 32 ? 0 : -EIO;
 }
 
-static int read_boot_id(uint8_t ret[16], struct mq_err *err)
+int mq_state_boot_id(uint8_t ret[16], struct mq_err *err)
 {
 	static const char path[] = "/proc/sys/kernel/random/boot_id";
 	char text[64];
@@ -81,7 +81,7 @@ int mq_state_file_open(struct mq_state_file *s, int dir, bool writable, struct m
 		         ? MQ_EDAMAGE
 		         : mq_state_head_decode(head);
 	if (rc == 0)
-		rc = read_boot_id(s->boot_id, err);
+		rc = mq_state_boot_id(s->boot_id, err);
 	if (rc < 0) {
 		if (rc == MQ_EDAMAGE)
 			mq_err_set(err, rc, "state does not verify");

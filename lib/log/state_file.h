@@ -48,6 +48,9 @@ bool mq_state_tail_same_boot(const struct mq_state_file *s, const struct mq_tail
 /* Make it speak of this file, boot and mount, remembering the mounts it held for. */
 void mq_state_tail_adopt(const struct mq_state_file *s, struct mq_tail *t);
 
+/* The kernel's id of this boot. */
+int mq_state_boot_id(uint8_t ret[16], struct mq_err *err);
+
 struct mq_marks {
 	struct mq_mark mark[MQ_STATE_MARKS];
 	uint64_t seq[MQ_STATE_MARKS]; /* 0: never written, or does not verify */

@@ -29,7 +29,7 @@ static int put_control(struct mq_log *log, struct mq_segment *s, enum mq_control
 	                     .next_offset = to,
 	                     .base_time_us = mq_log_now_us(),
 	                     .epoch = s->h.epoch,
-	                     .topic_generation = log->opt.topic_generation,
+	                     .topic_generation = log->tail.generation,
 	                     .durable_pos = MQ_SEGMENT_HEADER_LEN};
 
 	b.max_time_us = log->tail.max_time_us; /* the running maximum goes on */

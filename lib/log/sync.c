@@ -27,117 +27,6 @@ static int64_t max_i64(int64_t a, int64_t b)
 	return a > b ? a : b;
 }
 
-/* Marks of all leaders: how far the head is durable, and whether a sync was started in it and not finished. */
-static void survey(const struct mq_segment_header *h, const struct mq_marks *all, struct mq_mark *ret_durable,
-                   bool *ret_unfinished)
-{
-	ret_durable->segment = h->id;
-	ret_durable->pos = h->born_end_pos;
-	ret_durable->end_offset = h->born_end_offset;
-	*ret_unfinished = false;
-	for (int m = 0; m < MQ_STATE_MARKS; m++) {
-		const struct mq_mark *v = &all->mark[m];
-
-		if (all->seq[m] == 0 || !mq_segment_id_equal(&v->segment, &h->id))
-			continue;
-		if (v->started != v->finished)
-			*ret_unfinished = true;
-		if (v->pos > ret_durable->pos) {
-			ret_durable->pos = v->pos;
-			ret_durable->end_offset = v->end_offset;
-		}
-	}
-}
-
-/* Leaders that died in this segment: what they had begun is done.  One that merely stalls still has its byte. */
-static int settle_unfinished(struct mq_log *log, int mine, const struct mq_mark *done, struct mq_err *err)
-{
-	int rc = 0;
-
-	for (int m = 0; m < MQ_STATE_MARKS && rc == 0; m++) {
-		uint64_t byte = (uint64_t)(MQ_LOG_SYNC_BYTE + m);
-		struct mq_marks all;
-		struct mq_mark *v = &all.mark[m];
-
-		if (m == mine || mq_sys->lock(log->lock, MQ_LOCK_WRITE, byte, 1, false) < 0)
-			continue;
-		rc = mq_state_marks_read(&log->state, MQ_STATE_MARKS, &all, err);
-		if (rc == 0 && all.seq[m] > 0 && v->started != v->finished && mq_segment_id_equal(&v->segment, &done->segment)) {
-			v->pos = done->pos;
-			v->end_offset = done->end_offset;
-			v->finished = v->started;
-			rc = mq_state_mark_write(&log->state, m, v, all.seq[m] + 1, err);
-		}
-		(void)mq_sys->lock(log->lock, MQ_LOCK_NONE, byte, 1, false);
-	}
-	return rc;
-}
-
-/* Sync all that is published, holding sync byte m and log->lead.  1: the head is another by now, or who may not read it finds
- * another at work: look again. */
-static int lead(struct mq_log *log, int m, const struct mq_log_ticket *ticket, struct mq_err *err)
-{
-	struct mq_marks all;
-	struct mq_mark mark, durable;
-	struct mq_tail t;
-	uint64_t tail_seq, seq;
-	bool unfinished;
-	int64_t t0;
-	int rc = mq_state_tail_read(&log->state, &t, &tail_seq, err);
-
-	if (rc < 0)
-		return rc;
-	if (tail_seq == 0 || !mq_segment_id_equal(&t.segment, &log->head.h.id))
-		return 1;
-	rc = mq_state_marks_read(&log->state, MQ_STATE_MARKS, &all, err);
-	if (rc < 0)
-		return rc;
-	survey(&log->head.h, &all, &durable, &unfinished);
-	if (ticket && mq_segment_id_equal(&ticket->segment, &durable.segment) && durable.pos >= ticket->end_pos)
-		return 0; /* the one before us has done it */
-	if (log->head.failed)
-		return mq_err_set(err, MQ_EBROKEN, "segment %s: refused after an earlier failed sync", log->head.name);
-	if (unfinished && log->head.unreadable)
-		return (rc = mq_log_others_syncs(log, err)) < 0 ? rc : 1;
-	mark = durable;
-	mark.started = all.mark[m].finished + 1;
-	mark.finished = all.mark[m].finished;
-	mark.last_sync_ns = all.mark[m].last_sync_ns;
-	mark.aim_pos = t.pos;
-	seq = all.seq[m];
-	rc = mq_state_mark_write(&log->state, m, &mark, ++seq, err);
-	if (rc < 0)
-		return rc;
-	if (unfinished) {
-		struct mq_scan scan;
-
-		mq_scan_init(&scan);
-		rc = mq_log_write_again(log, &scan, durable.pos, t.pos, err);
-		mq_scan_release(&scan);
-		if (rc < 0)
-			return rc;
-	}
-	t0 = mq_sys->clock_ns(MQ_CLOCK_MONOTONIC);
-	rc = mq_segment_sync(&log->head, err);
-	if (rc < 0)
-		return rc; /* "started" stays: it holds the next one off */
-	mark.pos = t.pos;
-	mark.end_offset = t.next_offset;
-	mark.finished = mark.started;
-	mark.last_sync_ns = (uint64_t)max_i64(mq_sys->clock_ns(MQ_CLOCK_MONOTONIC) - t0, 0);
-	if (unfinished || log->doubt) {
-		rc = mq_log_on_disk(log, durable.pos, t.pos, err);
-		if (rc < 0)
-			return rc;
-	}
-	rc = mq_state_mark_write(&log->state, m, &mark, ++seq, err);
-	if (rc == 0)
-		log->durable_pos = t.pos;
-	if (rc == 0 && unfinished)
-		rc = settle_unfinished(log, m, &mark, err);
-	return rc;
-}
-
 /*
  * Who waits belongs to one of two classes, by the futex word that it saw and whether the sync at work then covers its
  * batch: that sync's end, which adds 1 to the word, is for class word & 1; the next one's for the other.  So whoever a sync
@@ -200,7 +89,7 @@ int mq_log_sync_locked(struct mq_log *log, struct mq_err *err)
 		rc = mq_err_set(err, -EBUSY, "others began syncs, and did not end one within %g s (--timeout)",
 		                (double)mq_patience_at_least(log->opt.patience, SHORT_NS).ns / 1e9);
 	} else if (rc == 0) {
-		rc = lead(log, m, NULL, err);
+		rc = mq_log_lead(log, m, NULL, err);
 		(void)mq_sys->lock(log->lock, MQ_LOCK_NONE, (uint64_t)(MQ_LOG_SYNC_BYTE + m), n, false);
 		wake(log, m, rc);
 		if (rc == 1)
@@ -292,7 +181,7 @@ static int try_lead(struct mq_log *log, int m, const struct mq_log_ticket *ticke
 		return rc == -EAGAIN || rc == -EACCES || rc == -EINTR ? 0 : mq_err_sys(err, rc, "cannot take a sync lock");
 	}
 	let_others_write(log);
-	rc = lead(log, m, ticket, err);
+	rc = mq_log_lead(log, m, ticket, err);
 	(void)mq_sys->lock(log->lock, MQ_LOCK_NONE, (uint64_t)(MQ_LOG_SYNC_BYTE + m), 1, false);
 	wake(log, m, rc);
 	pthread_mutex_unlock(&log->lead);

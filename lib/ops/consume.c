@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The verb: begin, run, end. */
-#include "ops/consume.h"
+#include "ops/consume_copy.h"
+#include "ops/consume_move.h"
+#include "ops/consume_once.h"
+#include "ops/consume_to.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,20 +14,29 @@ static int begin(struct mq_consume *c)
 {
 	int rc = mq_consume_setup(c);
 
+	if (rc == 0)
+		rc = mq_to_begin(c);
 	if (rc == 0 && c->req->handler != MQ_HANDLER_NONE)
 		rc = mq_handlers_start(c);
 	else if (rc == 0)
 		mq_sink_init(&c->sink, c->mq, c->req->out_fd);
+	if (rc == 0)
+		rc = mq_once_start(c);
+	if (rc == 0)
+		rc = mq_drain_begin(c);
+	if (rc == 0 && c->req->replay)
+		rc = mq_copy_begin(c);
 	if (rc == 0 && c->req->group)
 		rc = mq_group_join(c);
-	/* To follow is to read all of them at once. */
-	for (size_t i = 0; i < c->feeds_n && rc == 0 && c->req->follow && !c->req->group; i++) {
+	/* To follow is to read all of them at once, and so is to keep distances. */
+	bool all = (c->req->follow || c->req->speed > 0) && !c->req->group;
+	for (size_t i = 0; i < c->feeds_n && rc == 0 && all; i++) {
 		uint64_t at;
-		rc = mq_consume_start(c, &c->feeds[i], NULL, &at);
+		rc = c->copies ? mq_copy_open(c, c->feeds[i], &at) : mq_consume_start(c, c->feeds[i], NULL, &at);
 		if (rc == 0)
-			rc = mq_feed_open(c, &c->feeds[i], at);
+			rc = mq_feed_open(c, c->feeds[i], at);
 	}
-	return rc;
+	return rc == 0 ? mq_speed_begin(c) : rc;
 }
 
 /* A reader that had enough, and a stop, are ends like others. */
@@ -52,6 +64,10 @@ static int commit_rest(struct mq_consume *c, int rc)
 		end = mq_manual_merge(c);
 	if (c->sink.gone)
 		c->report.reader_gone = true;
+	if (end == 0)
+		end = mq_move_flush(c, NULL);
+	if (end == 0 && c->copies)
+		end = mq_copy_end(c, rc);
 	int released = mq_group_release(c);
 	if (end == 0)
 		end = released;
@@ -64,11 +80,18 @@ static int commit_rest(struct mq_consume *c, int rc)
 static void release(struct mq_consume *c)
 {
 	mq_handlers_free(c);
+	mq_once_free(c);
+	mq_drain_end(c);
+	mq_to_end(c);
+	mq_copy_free(c);
+	mq_waits_end(c);
 	for (size_t i = 0; i < c->feeds_n; i++) {
-		mq_feed_close(c, &c->feeds[i]);
-		free(c->feeds[i].passed);
+		mq_feed_close(c, c->feeds[i]);
+		free(c->feeds[i]->passed);
+		free(c->feeds[i]);
 	}
 	free(c->feeds);
+	free(c->known);
 	free(c->given);
 	mq_filter_release(&c->filter);
 	mq_sink_release(&c->sink);
@@ -91,6 +114,8 @@ int mq_consume(struct mq *mq, const struct mq_consume_request *req, struct mq_co
 	if (rc == 0 && c.handlers)
 		rc = mq_handlers_result(&c);
 	rc = commit_rest(&c, rc);
+	if (rc == 0)
+		rc = mq_drain_tell(&c, true);
 	if (rc == 0 && c.report.damage)
 		rc = mq_err_set(c.err, MQ_EDAMAGE, "damage was passed: %s%s (mq-check tells where)", c.damage,
 		                c.report.damage > 1 ? " and others" : "");

@@ -11,7 +11,7 @@
 
 bool mq_feed_ended(const struct mq_feed *f)
 {
-	return f->left || f->next >= f->end;
+	return f->left || (f->shared.on ? f->shared.over : f->next >= f->end);
 }
 
 /* --- what is not there ---------------------------------------------------------------------- */
@@ -41,6 +41,10 @@ static int lose(struct mq_consume *c, struct mq_feed *f, const struct mq_loss *l
 	uint64_t from = loss->from > f->next ? loss->from : f->next, to = loss->to < f->end ? loss->to : f->end;
 	uint64_t n = to > from ? to - from : 0;
 
+	if (f->shared.peeks) {
+		f->next = to > f->next ? to : f->next;
+		return 0;
+	}
 	if (loss->damage) {
 		tell_damage(c, f, loss);
 		c->report.damage++;
@@ -63,8 +67,28 @@ static int lose(struct mq_consume *c, struct mq_feed *f, const struct mq_loss *l
 
 static void drop_view(struct mq_feed *f)
 {
-	f->viewing = f->walking = false;
+	f->viewing = f->walking = f->barred = false;
 	f->raw = NULL;
+}
+
+void mq_feed_turn(struct mq_feed *f, uint64_t offset)
+{
+	if (f->viewing && offset < f->next) {
+		f->walking = false;
+		f->view.first_offset = offset;
+	}
+	if (offset != f->next)
+		f->raw = NULL;
+	f->next = offset;
+}
+
+int mq_feed_seek(struct mq_consume *c, struct mq_feed *f, uint64_t offset)
+{
+	struct mq_loss loss = {0};
+	drop_view(f);
+	f->next = offset;
+	int rc = c->engine->source_seek(f->source, offset, &loss, c->err);
+	return rc == 0 && loss.to > loss.from ? lose(c, f, &loss) : rc;
 }
 
 /* --- opening -------------------------------------------------------------------------------- */
@@ -102,11 +126,13 @@ void mq_feed_close(struct mq_consume *c, struct mq_feed *f)
 
 int mq_feed_look(struct mq_consume *c, struct mq_feed *f)
 {
-	while (!mq_feed_ended(f)) {
+	while (!f->left && f->next < f->end) {
 		struct mq_loss loss = {0};
 		if (f->viewing && f->next < f->view.batch.next_offset)
-			return 1;
+			return mq_barrier_lets(c, f);
 		drop_view(f);
+		f->view.barriers = NULL;
+		f->view.n_barriers = 0;
 		int rc = c->engine->source_next(f->source, &f->view, &loss, c->err);
 		if (rc == MQ_EDAMAGE) {
 			*c->err = (struct mq_err){0};
@@ -115,7 +141,9 @@ int mq_feed_look(struct mq_consume *c, struct mq_feed *f)
 				return rc;
 			continue;
 		}
-		if (rc <= 0)
+		if (rc == 0)
+			return mq_barrier_meet(c, f);
+		if (rc < 0)
 			return rc;
 		/* Offsets may be missing that nobody lost. */
 		uint64_t first = f->view.first_offset < f->end ? f->view.first_offset : f->end;
@@ -126,6 +154,9 @@ int mq_feed_look(struct mq_consume *c, struct mq_feed *f)
 		if (rc < 0)
 			return rc;
 		f->viewing = f->view.batch.next_offset > f->next;
+		rc = mq_barrier_meet(c, f);
+		if (rc < 0)
+			return rc;
 	}
 	return 0;
 }
@@ -171,20 +202,32 @@ static bool is_expired(const struct mq_feed *f, const struct mq_rec *r, int64_t 
 	return expiry_us <= now_us;
 }
 
+/* What has expired is passed over, or where that is asked for the rest. */
+static bool is_over(struct mq_consume *c, const struct mq_feed *f, const struct mq_rec *r)
+{
+	bool expires = r->expiry_us || f->ttl_us;
+
+	if (!expires && !c->req->expired)
+		return false;
+	if ((expires && is_expired(f, r, mq_sys->clock_ns(MQ_CLOCK_REAL) / 1000)) == c->req->expired)
+		return false;
+	if (c->req->expired)
+		c->report.skipped_filter++;
+	else
+		c->report.skipped_expired++;
+	return true;
+}
+
 static bool is_wanted(struct mq_consume *c, const struct mq_feed *f, const struct mq_rec *r)
 {
 	/* A record that was put back for one group is none of another's business. */
-	bool other = r->group && c->req->group &&
-	             (strlen(c->req->group) != r->group_len || memcmp(c->req->group, r->group, r->group_len) != 0);
+	bool other = r->group && (c->req->group || c->copies) &&
+	             (c->copies || strlen(c->req->group) != r->group_len || memcmp(c->req->group, r->group, r->group_len) != 0);
 	if (other || (c->filter.any && !mq_filter_wants(&c->filter, r))) {
 		c->report.skipped_filter++;
 		return false;
 	}
-	if ((r->expiry_us || f->ttl_us) && is_expired(f, r, mq_sys->clock_ns(MQ_CLOCK_REAL) / 1000)) {
-		c->report.skipped_expired++;
-		return false;
-	}
-	return true;
+	return !is_over(c, f, r);
 }
 
 int mq_feed_record(struct mq_consume *c, struct mq_feed *f, struct mq_rec *ret)
@@ -228,7 +271,7 @@ int mq_feed_lines(struct mq_consume *c, struct mq_feed *f, uint64_t most, const 
 {
 	const struct mq_batch *b = &f->view.batch;
 
-	if (b->kind != MQ_BATCH_LINES || c->filter.any || f->ttl_us || f->walking)
+	if (b->kind != MQ_BATCH_LINES || c->filter.any || f->ttl_us || c->req->expired || f->walking)
 		return 0;
 	int rc = f->raw ? 0 : find_lines(c, f);
 	if (rc < 0)

@@ -39,15 +39,16 @@ static int room(struct mq_consume *c)
 int mq_group_given(struct mq_consume *c, struct mq_feed *f)
 {
 	struct mq_given *last = c->given_at < c->given_n ? &c->given[c->given_n - 1] : NULL;
+	uint64_t from = f->shared.on ? f->shared.told : f->given;
 	c->look_ns = LOOK_MIN_NS;
-	f->given = f->next;
-	if (last && last->feed == f && last->bytes == c->sink.written) {
+	f->given = f->shared.told = f->next;
+	if (last && last->feed == f && last->bytes == c->sink.written && (!f->shared.on || last->next == from)) {
 		last->next = f->next;
 		return 0;
 	}
 	int rc = room(c);
 	if (rc == 0)
-		c->given[c->given_n++] = (struct mq_given){f, c->sink.written, f->next};
+		c->given[c->given_n++] = (struct mq_given){f, c->sink.written, from, f->next};
 	return rc;
 }
 
@@ -67,10 +68,11 @@ int mq_given_commit(struct mq_consume *c, bool idle)
 	mq_sink_look(&c->sink);
 	size_t before = c->given_at;
 	while (c->given_at < c->given_n && c->given[c->given_at].bytes <= c->sink.done) {
-		struct mq_feed *f = c->given[c->given_at++].feed;
-		f->done = c->given[c->given_at - 1].next;
+		struct mq_given *g = &c->given[c->given_at++];
+		struct mq_feed *f = g->feed;
+		f->done = g->next;
 		bool more = c->given_at < c->given_n && c->given[c->given_at].bytes <= c->sink.done;
-		int rc = more && c->given[c->given_at].feed == f ? 0 : mq_group_commit_feed(c, f);
+		int rc = f->shared.on ? mq_share_given(c, g) : more && c->given[c->given_at].feed == f ? 0 : mq_group_commit_feed(c, f);
 		if (rc < 0)
 			return rc;
 	}
@@ -88,7 +90,7 @@ int64_t mq_given_deadline(struct mq_consume *c)
 	if (c->sink.kind == MQ_SINK_FILE)
 		return c->sink_synced_ns + FILE_SYNC_NS;
 	/* A pipe whose reader has taken all shows nothing new before more is written. */
-	if (c->sink.kind == MQ_SINK_PIPE && c->sink.taken == c->sink.written)
+	if (c->sink.kind == MQ_SINK_PIPE && c->sink.taken == c->sink.written && !mq_barrier_is_due(c))
 		return -1;
 	return now_ns() + c->look_ns;
 }

@@ -66,8 +66,8 @@ int mq_manual_merge(struct mq_consume *c)
 {
 	int rc = 0;
 	for (size_t i = 0; i < c->feeds_n && rc == 0; i++)
-		if (c->feeds[i].owner)
-			rc = merge(c, &c->feeds[i]);
+		if (c->feeds[i]->owner)
+			rc = merge(c, c->feeds[i]);
 	return rc;
 }
 
@@ -75,8 +75,8 @@ static uint64_t outstanding(const struct mq_consume *c)
 {
 	uint64_t n = 0;
 	for (size_t i = 0; i < c->feeds_n; i++)
-		if (c->feeds[i].owner)
-			n += c->feeds[i].next - c->feeds[i].done;
+		if (c->feeds[i]->owner)
+			n += c->feeds[i]->next - c->feeds[i]->done;
 	return n;
 }
 
@@ -89,7 +89,7 @@ static int wait_for_acks(struct mq_consume *c, int64_t deadline_ns)
 
 	mq_wait_init(&w);
 	for (size_t i = 0; i < c->feeds_n && rc >= 0; i++) {
-		const struct mq_feed *f = &c->feeds[i];
+		const struct mq_feed *f = c->feeds[i];
 		if (!f->owner || f->next <= f->done || (topic && strcmp(topic, f->topic) == 0))
 			continue;
 		topic = f->topic; /* one owner's wake-up is that of all in it */

@@ -79,7 +79,7 @@ int mq_consume_start(struct mq_consume *c, struct mq_feed *f, const uint64_t *st
 		return 0;
 	}
 	*ret = b.log_start;
-	rc = c->req->range ? resolve(c, f, &c->range.start, &b, ret) : 0;
+	rc = c->req->range && !f->grown ? resolve(c, f, &c->range.start, &b, ret) : 0;
 	if (c->req->group && *ret < b.log_start)
 		*ret = b.log_start; /* a new group has lost nothing */
 	return rc;
@@ -87,34 +87,47 @@ int mq_consume_start(struct mq_consume *c, struct mq_feed *f, const uint64_t *st
 
 /* --- partitions ----------------------------------------------------------------------------- */
 
-static int add_feed(struct mq_consume *c, const char *topic, uint32_t partition, int64_t ttl_us)
+int mq_consume_add_feed(struct mq_consume *c, size_t topic_nth, uint32_t partition, int64_t ttl_us, struct mq_feed **ret)
 {
+	const char *topic = c->req->topics[topic_nth];
+
+	if (ret)
+		*ret = NULL;
 	for (size_t i = 0; i < c->feeds_n && c->req->group; i++)
-		if (c->feeds[i].partition == partition && strcmp(c->feeds[i].topic, topic) == 0)
+		if (c->feeds[i]->partition == partition && strcmp(c->feeds[i]->topic, topic) == 0)
 			return 0; /* given twice; a partition has one owner */
 	if (c->feeds_n == c->feeds_cap) {
 		size_t cap = c->feeds_cap ? 2 * c->feeds_cap : 8;
-		struct mq_feed *p = realloc(c->feeds, cap * sizeof *p);
+		struct mq_feed **p = realloc(c->feeds, cap * sizeof(struct mq_feed *));
 		if (!p)
 			return mq_consume_no_memory(c);
 		c->feeds = p;
 		c->feeds_cap = cap;
 	}
-	struct mq_feed *f = &c->feeds[c->feeds_n++];
-	*f = (struct mq_feed){.topic = topic, .partition = partition, .ttl_us = ttl_us, .end = UINT64_MAX};
+	struct mq_feed *f = malloc(sizeof *f);
+	if (!f)
+		return mq_consume_no_memory(c);
+	*f = (struct mq_feed){.topic = topic, .topic_nth = topic_nth, .partition = partition, .nth = c->feeds_n, .ttl_us = ttl_us,
+	                      .end = UINT64_MAX};
+	c->feeds[c->feeds_n++] = f;
+	if (ret)
+		*ret = f;
 	return find_end(c, f);
 }
 
-static int add_topic(struct mq_consume *c, const char *topic, int64_t partition)
+static int add_topic(struct mq_consume *c, size_t nth, int64_t partition)
 {
+	const char *topic = c->req->topics[nth];
 	struct mq_topic_facts facts;
 	int rc = learn_facts(c, topic, &facts);
 	if (rc == 0 && partition >= facts.partitions)
 		return mq_err_set(c->err, MQ_ENOTOPIC, "%s:%" PRId64 ": no such partition: there are %" PRIu32, topic, partition,
 		                  facts.partitions);
+	if (rc == 0)
+		c->known[nth] = (struct mq_known){facts.generation, facts.partitions};
 	for (uint32_t p = 0; rc == 0 && p < facts.partitions; p++)
 		if (partition < 0 || p == partition)
-			rc = add_feed(c, topic, p, facts.ttl_us);
+			rc = mq_consume_add_feed(c, nth, p, facts.ttl_us, NULL);
 	return rc;
 }
 
@@ -145,6 +158,18 @@ static void tell_idle_jobs(struct mq_consume *c)
 	              c->feeds_n, req->jobs, c->feeds_n == 1 ? "is" : "are", c->feeds_n);
 }
 
+static int check_share(struct mq_consume *c)
+{
+	const struct mq_consume_request *req = c->req;
+	if (!req->group)
+		return mq_err_set(c->err, MQ_EUSAGE, "what is shared is shared by a group: -g GROUP is missing");
+	if (req->form == MQ_OUT_POSITIONS || req->commit_before)
+		return mq_err_set(c->err, MQ_EUSAGE, "a shared record is done when its handler is, or its reader: neither by hand nor before");
+	if (req->handler != MQ_HANDLER_NONE && req->order != MQ_ORDER_NONE)
+		return mq_err_set(c->err, MQ_EUSAGE, "records that are shared have no order");
+	return 0;
+}
+
 /* What is wrong with the request, whatever the spool holds: told before anything is waited for. */
 static int check(struct mq_consume *c)
 {
@@ -153,6 +178,16 @@ static int check(struct mq_consume *c)
 
 	if (rc == 0 && req->group)
 		rc = mq_name_check(req->group, "group", c->err);
+	if (rc == 0 && req->room)
+		rc = mq_name_check(req->room, "room", c->err);
+	if (rc == 0 && req->share)
+		rc = check_share(c);
+	if (rc == 0 && req->discard && (!req->drain || req->to || req->handler != MQ_HANDLER_NONE))
+		rc = mq_err_set(c->err, MQ_EUSAGE, "what is discarded is a drain's, and goes to nobody");
+	if (rc == 0 && req->drain && !req->group)
+		rc = mq_err_set(c->err, MQ_EUSAGE, "a backlog is a group's: -g GROUP is missing");
+	if (rc == 0 && req->speed > 0 && (req->group || req->handler != MQ_HANDLER_NONE))
+		rc = mq_err_set(c->err, MQ_EUSAGE, "records keep their distances where they are printed: not in a group, nor with a handler");
 	if (rc == 0)
 		rc = mq_filter_init(&c->filter, req, c->err);
 	if (rc == 0)
@@ -171,10 +206,14 @@ int mq_consume_setup(struct mq_consume *c)
 
 	if (rc == 0)
 		rc = mq_consume_open_spool(c);
+	if (rc == 0)
+		rc = mq_waits_begin(c);
 	c->left_count = req->count ? req->count : UINT64_MAX;
 	mq_pace_init(&c->pace, req->rate);
+	if (rc == 0 && !(c->known = calloc(req->n_topics, sizeof *c->known)))
+		rc = mq_consume_no_memory(c);
 	for (size_t i = 0; i < req->n_topics && rc == 0; i++)
-		rc = add_topic(c, req->topics[i], req->partitions ? req->partitions[i] : -1);
+		rc = add_topic(c, i, req->partitions ? req->partitions[i] : -1);
 	if (rc == 0)
 		tell_idle_jobs(c);
 	return rc;

@@ -158,8 +158,10 @@ static int write_lines(struct mq_consume *c, struct mq_feed *f)
 	size_t len;
 	uint64_t n, first = f->next, there = f->view.batch.next_offset - f->next;
 
-	if (f->view.batch.kind != MQ_BATCH_LINES || c->filter.any || f->ttl_us || f->walking)
+	if (f->view.batch.kind != MQ_BATCH_LINES || c->filter.any || f->ttl_us || c->req->expired || f->walking)
 		return -ENOTSUP;
+	if (!mq_speed_lets(c, f->view.batch.base_time_us))
+		return 0;
 	n = mq_consume_allow(c, f->end - f->next < there ? f->end - f->next : there);
 	if (n == 0)
 		return 0;
@@ -199,6 +201,13 @@ static int give_before(struct mq_consume *c, struct mq_feed *f, const struct mq_
 	return rc;
 }
 
+/* With them what has expired would expire at once where it is published anew. */
+static void leave_out_times(const struct mq_consume *c, struct mq_rec *r)
+{
+	r->expiry_us = 0;
+	r->time_us = c->req->form == MQ_OUT_JSON ? MQ_FORM_NO_TIME : 0; /* a frame's 0 is none */
+}
+
 static int write_records(struct mq_consume *c, struct mq_feed *f)
 {
 	struct mq_rec r;
@@ -216,6 +225,12 @@ static int write_records(struct mq_consume *c, struct mq_feed *f)
 			return rc;
 		if (rc == 0)
 			break;
+		if (!mq_speed_lets(c, r.time_us)) {
+			mq_feed_turn(f, r.offset);
+			break;
+		}
+		if (c->req->expired && (c->req->form == MQ_OUT_JSON || c->req->form == MQ_OUT_FRAMES))
+			leave_out_times(c, &r);
 		rc = mq_write_record(c, f, &r, &c->sink.buf);
 		if (rc < 0)
 			return give_before(c, f, &r, rc);

@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "ops/dead.h"
+
 /* "paid || refunded": names between bars, blanks around them passed over. */
-static int take_tags(struct mq_filter *f, const char *text, struct mq_err *err)
+static int take_tags(struct mq_buf *tags, const char *text, const char *option, struct mq_err *err)
 {
 	for (const char *at = text;; at += 2) {
 		const char *bars = strstr(at, "||"), *end = bars ? bars : at + strlen(at);
@@ -14,8 +16,8 @@ static int take_tags(struct mq_filter *f, const char *text, struct mq_err *err)
 		while (len && (from[len - 1] == ' ' || from[len - 1] == '\t'))
 			len--;
 		if (!len)
-			return mq_err_set(err, MQ_EUSAGE, "'%s' is not TAG or TAG || TAG (--tag)", text);
-		if (mq_buf_add(&f->tags, from, len) < 0 || mq_buf_add_byte(&f->tags, 0) < 0)
+			return mq_err_set(err, MQ_EUSAGE, "'%s' is not TAG or TAG || TAG (%s)", text, option);
+		if (mq_buf_add(tags, from, len) < 0 || mq_buf_add_byte(tags, 0) < 0)
 			return mq_err_set(err, -ENOMEM, "out of memory");
 		if (!bars)
 			return 0;
@@ -33,11 +35,15 @@ int mq_filter_init(struct mq_filter *f, const struct mq_consume_request *req, st
 	    .id_len = req->id ? strlen(req->id) : 0,
 	    .headers = req->headers,
 	    .n_headers = req->n_headers,
+	    .letters_of = req->letters_of,
+	    .letters_group = req->letters_group,
 	};
-	f->plain_never = req->key || req->id || req->n_headers || req->tag;
-	f->any = f->plain_never || req->where;
+	f->plain_never = req->key || req->id || req->n_headers || req->tag || req->letters_of;
+	f->any = f->plain_never || req->where || req->skip_tag;
 	if (req->tag)
-		rc = take_tags(f, req->tag, err);
+		rc = take_tags(&f->tags, req->tag, "--tag", err);
+	if (rc == 0 && req->skip_tag)
+		rc = take_tags(&f->not_tags, req->skip_tag, "--skip-tag", err);
 	if (rc == 0 && req->where)
 		rc = mq_where_parse(req->where, &f->where, err);
 	if (rc < 0)
@@ -48,6 +54,7 @@ int mq_filter_init(struct mq_filter *f, const struct mq_consume_request *req, st
 void mq_filter_release(struct mq_filter *f)
 {
 	mq_buf_release(&f->tags);
+	mq_buf_release(&f->not_tags);
 	mq_where_free(f->where);
 	f->where = NULL;
 }
@@ -69,10 +76,10 @@ static bool is(const char *a, uint32_t a_len, const char *b, size_t b_len)
 	return a && a_len == b_len && (b_len == 0 || memcmp(a, b, b_len) == 0);
 }
 
-static bool has_tag(const struct mq_filter *f, const struct mq_rec *r)
+static bool has_tag(const struct mq_buf *tags, const struct mq_rec *r)
 {
-	for (size_t at = 0; at < f->tags.len; at += strlen(f->tags.p + at) + 1)
-		if (is(r->tag, r->tag_len, f->tags.p + at, strlen(f->tags.p + at)))
+	for (size_t at = 0; at < tags->len; at += strlen(tags->p + at) + 1)
+		if (is(r->tag, r->tag_len, tags->p + at, strlen(tags->p + at)))
 			return true;
 	return false;
 }
@@ -94,10 +101,12 @@ bool mq_filter_wants(struct mq_filter *f, const struct mq_rec *r)
 		return false;
 	if (f->id && !is(r->id, r->id_len, f->id, f->id_len))
 		return false;
-	if (f->tags.len && !has_tag(f, r))
+	if ((f->tags.len && !has_tag(&f->tags, r)) || has_tag(&f->not_tags, r))
 		return false;
 	for (size_t i = 0; i < f->n_headers; i++)
 		if (!has_header(r, &f->headers[i]))
 			return false;
+	if (f->letters_of && !mq_dead_is_of(r, f->letters_of, f->letters_group))
+		return false;
 	return !f->where || mq_where_holds(f->where, r);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which records are wanted: --key, --id, --tag 'a || b', --header, --where; all must hold. */
+/* Which records are wanted: --key, --id, --tag 'a || b', --header, --where, --dead-letters; all must hold. */
 #ifndef MQ_OPS_FILTER_H
 #define MQ_OPS_FILTER_H
 
@@ -13,8 +13,9 @@ struct mq_filter {
 	size_t key_len, id_len;
 	const struct mq_pair *headers;
 	size_t n_headers;
-	struct mq_buf tags;      /* each ended by a NUL */
+	struct mq_buf tags, not_tags; /* each ended by a NUL */
 	struct mq_where *where;
+	const char *letters_of, *letters_group;
 	bool any;                /* something is asked for */
 	bool plain_never;        /* a record that is but a line never has it */
 };

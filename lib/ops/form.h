@@ -14,6 +14,8 @@ struct mq_form_place {
 	uint32_t partition;
 };
 
+#define MQ_FORM_NO_TIME INT64_MIN /* in a record's time_us: its JSON says null, and who publishes that gets a new time */
+
 /*
  * An object and a newline: v topic partition offset timestamp key headers tag id payload.  What a record does not
  * have is left out.  What is not UTF-8 stands in base64 under its name with _b64; headers whose names repeat are

@@ -186,6 +186,7 @@ static int put_headers(struct mq_buf *out, const struct mq_rec *r, bool visible)
 
 int mq_form_json(struct mq_buf *out, const struct mq_form_place *place, const struct mq_rec *r, bool visible)
 {
+	bool timed = r->time_us != MQ_FORM_NO_TIME;
 	int rc = put(out, "{\"v\":1,\"topic\":\"");
 	if (rc == 0)
 		rc = put(out, place->topic);
@@ -198,10 +199,10 @@ int mq_form_json(struct mq_buf *out, const struct mq_form_place *place, const st
 	if (rc == 0)
 		rc = put_number(out, r->offset);
 	if (rc == 0)
-		rc = put(out, ",\"timestamp\":\"");
-	if (rc == 0)
+		rc = put(out, timed ? ",\"timestamp\":\"" : ",\"timestamp\":null");
+	if (rc == 0 && timed)
 		rc = put_time(out, r->time_us);
-	if (rc == 0)
+	if (rc == 0 && timed)
 		rc = put(out, "\"");
 	if (rc == 0)
 		rc = put_member(out, "key", r->key, r->key_len, visible);

@@ -4,7 +4,8 @@
 #include <string.h>
 
 #include "base/name.h"
-#include "ops/ops.h"
+#include "ops/group_walk.h"
+#include "ops/transfer.h"
 
 int mq_group_list(struct mq *mq, int (*fn)(void *arg, const char *group), void *arg)
 {
@@ -25,59 +26,73 @@ int mq_group_list(struct mq *mq, int (*fn)(void *arg, const char *group), void *
 
 struct show {
 	struct mq *mq;
-	const char *group;
+	const char *group, *topic;
 	int (*fn)(void *arg, const struct mq_group_info *g);
 	void *arg;
 	struct mq_err first; /* failure: one bad place does not hide the others */
 };
 
-/* Who owns it is not for everybody to ask; 0 then, too. */
-static int find_owner(struct mq *mq, struct mq_group_info *info, char member[64])
+/* What those who share it have done is ahead of the place.  Where that cannot be known the place alone is shown. */
+static void take_share(struct mq_group_info *info, const struct mq_share_facts *s, uint64_t end, uint64_t start)
 {
-	const struct mq_engine *e = mq->store->engine;
-	int rc = e->group_owner(mq->store, info->group, info->topic, info->partition, &info->owner_pid, member,
-	                        &info->handler_left, &mq->err);
-	if (rc == MQ_EDENIED) {
-		info->owner_unknown = true;
-		return mq_ops_begin(mq);
-	}
-	info->owned = rc > 0;
-	info->member = *member ? member : NULL;
-	return rc < 0 ? rc : 0;
+	info->shared = s->now;
+	if (!info->has_committed || info->share_why)
+		return;
+	if (s->ever && s->base > info->committed)
+		info->committed = s->base;
+	uint64_t from = info->committed > start ? info->committed : start;
+	info->in_flight = s->in_flight;
+	info->done_above = s->done_above;
+	info->ready = end > from + s->in_flight + s->done_above ? end - from - s->in_flight - s->done_above : 0;
+	info->has_shared = s->ever;
 }
 
-static int look(struct mq *mq, struct mq_group_info *info, char member[64])
+static void take_facts(struct mq_group_info *info, const struct mq_part_facts *f, const struct mq_bounds *b)
 {
-	const struct mq_engine *e = mq->store->engine;
-	struct mq_bounds b;
-	struct mq_place place;
-	int rc = e->bounds(mq->store, info->topic, info->partition, &b, &mq->err);
-
-	if (rc == 0)
-		rc = e->group_place(mq->store, info->group, info->topic, info->partition, &place, &mq->err);
-	if (rc == 0)
-		rc = find_owner(mq, info, member);
-	if (rc < 0)
-		return rc;
-	uint64_t from = place.set && place.offset > b.log_start ? place.offset : b.log_start;
-	info->has_committed = place.set;
-	info->committed = place.offset;
-	info->lost = place.lost;
-	info->acked_above = place.acked_above;
-	info->end = b.visible;
-	info->lag = b.visible > from ? b.visible - from : 0;
-	return 0;
+	info->has_committed = f->place.set;
+	info->committed = f->place.offset;
+	info->lost = f->place.lost;
+	info->acked_above = f->place.acked_above;
+	info->owned = f->owned;
+	info->owner_unknown = f->owner_unknown;
+	info->owner_pid = f->pid;
+	info->member = *f->member ? f->member : NULL;
+	info->handler_left = f->handler_left;
+	info->holders = f->holders;
+	info->n_holders = f->n_holders;
+	info->share_why = f->share_why.code ? f->share_why.text : NULL;
+	take_share(info, &f->share, b->visible, b->log_start);
+	uint64_t from = info->has_committed && info->committed > b->log_start ? info->committed : b->log_start;
+	info->end = b->visible;
+	info->lag = b->visible > from ? b->visible - from : 0;
 }
 
 /* What was not read is told in place of it. */
-static int tell_failure(struct show *s, const char *topic, uint32_t p)
+static int tell_failure(struct show *s, uint32_t p, const struct mq_err *of)
 {
-	struct mq_group_info info = {.group = s->group, .topic = topic, .partition = p, .owner_pid = -1};
-	struct mq_err why = s->mq->err;
+	struct mq_group_info info = {.group = s->group, .topic = s->topic, .partition = p, .owner_pid = -1};
+	struct mq_err why = *of;
 
 	info.why = why.text;
 	if (!s->first.code)
 		s->first = why;
+	return s->fn(s->arg, &info);
+}
+
+static int show_part(void *arg, uint32_t p, const struct mq_part_facts *facts, const struct mq_err *why)
+{
+	struct show *s = arg;
+	struct mq_group_info info = {.group = s->group, .topic = s->topic, .partition = p, .owner_pid = -1};
+	struct mq_bounds b;
+	int rc = facts ? s->mq->store->engine->bounds(s->mq->store, s->topic, p, &b, &s->mq->err) : why->code;
+
+	if (rc == MQ_ENOTOPIC)
+		return rc; /* deleted meanwhile */
+	if (rc < 0)
+		return tell_failure(s, p, facts ? &s->mq->err : why);
+	take_facts(&info, facts, &b);
+	if (facts->share_why.code && !s->first.code)
+		s->first = facts->share_why;
 	return s->fn(s->arg, &info);
 }
 
@@ -87,23 +102,14 @@ static int show_topic(struct show *s, const char *topic, bool asked)
 	uint32_t from = 0, to = 0;
 	int rc = mq_ops_partitions(s->mq, topic, -1, &from, &to);
 
+	s->topic = topic;
+	if (rc < 0 && rc != MQ_ENOTOPIC)
+		return tell_failure(s, 0, &s->mq->err);
+	if (rc == 0)
+		rc = mq_ops_group_walk(s->mq, s->group, topic, from, to, false, show_part, s);
 	if (rc == MQ_ENOTOPIC && !asked)
-		return mq_ops_begin(s->mq); /* the topic was deleted, the place in it was not */
-	if (rc < 0)
-		return rc == MQ_ENOTOPIC ? rc : tell_failure(s, topic, 0);
-	for (uint32_t p = from; p < to && rc == 0; p++) {
-		struct mq_group_info info = {.group = s->group, .topic = topic, .partition = p, .owner_pid = -1};
-		char member[64] = "";
-
-		rc = look(s->mq, &info, member);
-		if (rc == 0)
-			rc = s->fn(s->arg, &info);
-		else if (rc != MQ_ENOTOPIC)
-			rc = tell_failure(s, topic, p);
-		else if (!asked)
-			rc = mq_ops_begin(s->mq); /* it joined and never read */
-	}
-	return rc;
+		return mq_ops_begin(s->mq); /* the topic was deleted, the place in it was not; or it joined and never read */
+	return rc < 0 && rc != MQ_ENOTOPIC ? tell_failure(s, 0, &s->mq->err) : rc;
 }
 
 int mq_group_show(struct mq *mq, const char *group, const char *topic, int (*fn)(void *arg, const struct mq_group_info *g),
@@ -220,10 +226,35 @@ int mq_group_seek(struct mq *mq, const char *group, const char *topic, int64_t p
 
 /* --- deleting ------------------------------------------------------------------------------- */
 
+struct deletion {
+	struct mq *mq;
+	const char *group;
+};
+
+static int refuse_topic(void *arg, const char *topic)
+{
+	const struct deletion *d = arg;
+
+	return mq_transfer_refuse(d->mq, topic, d->group, &d->mq->err);
+}
+
+/* What is half done would stay so. */
+static int refuse_unfinished(struct mq *mq, const char *group, const char *topic)
+{
+	struct deletion d = {mq, group};
+
+	if (topic)
+		return refuse_topic(&d, topic);
+	int rc = mq->store->engine->group_topics(mq->store, group, refuse_topic, &d, &mq->err);
+	return rc == MQ_ENOTOPIC ? mq_ops_begin(mq) : rc; /* it is told by who deletes */
+}
+
 int mq_group_delete(struct mq *mq, const char *group, const char *topic, bool force, bool dry_run)
 {
 	int rc = mq_ops_begin(mq);
 	if (rc == 0)
 		rc = mq_name_check(group, "group", &mq->err);
+	if (rc == 0 && !force)
+		rc = refuse_unfinished(mq, group, topic);
 	return rc < 0 ? rc : mq->store->engine->group_delete(mq->store, group, topic, force, dry_run, &mq->err);
 }

@@ -14,10 +14,14 @@
 #include <string.h>
 
 #include "base/parse.h"
-#include "ops/handler.h"
+#include "ops/consume_move.h"
+#include "ops/consume_once.h"
+#include "ops/consume_to.h"
+#include "ops/transfer.h"
 #include "sys/sys.h"
 
 enum { ANSWER_MAX = 64 << 10 };
+static const int64_t ENDING_NS = INT64_C(5000000000); /* how long a partition waits for its coproc to end */
 
 /* --- starting ------------------------------------------------------------------------------- */
 
@@ -31,7 +35,7 @@ static int open_pipes(int in[2], int out[2])
 	return rc < 0 ? rc : mq_sys->set_nonblock(out[0], true);
 }
 
-static int start(struct mq_consume *c, struct mq_job *j, struct mq_feed *f)
+static int start(struct mq_consume *c, struct mq_job *j, const struct mq_task *t)
 {
 	int in[2] = {-1, -1}, out[2] = {-1, -1}, rc = open_pipes(in, out);
 	char **envp = mq_env_join(c->handlers, NULL);
@@ -41,7 +45,7 @@ static int start(struct mq_consume *c, struct mq_job *j, struct mq_feed *f)
 	else if (!envp)
 		rc = mq_consume_no_memory(c);
 	else
-		rc = mq_job_start(c, j, f, envp, in[0], out[1]);
+		rc = mq_job_start(c, j, t, envp, in[0], out[1]);
 	free(envp);
 	j->in = in[1];
 	j->out = out[0];
@@ -53,6 +57,7 @@ static int start(struct mq_consume *c, struct mq_job *j, struct mq_feed *f)
 		mq_job_close(j);
 	else
 		mq_input_init(&j->answers, j->out, "the handler's answers");
+	mq_stderr_shut(j);
 	return rc;
 }
 
@@ -71,7 +76,7 @@ static struct mq_job *least_busy(struct mq_job *jobs, unsigned n)
 static struct mq_job *choose(struct mq_consume *c, const struct mq_task *t)
 {
 	struct mq_handlers *h = c->handlers;
-	size_t nth = (size_t)(t->feed - c->feeds);
+	size_t nth = t->feed->nth;
 	struct mq_job *jobs = c->req->group ? &h->jobs[nth * h->at_once] : h->jobs;
 
 	if (c->req->order == MQ_ORDER_PARTITION)
@@ -82,13 +87,30 @@ static struct mq_job *choose(struct mq_consume *c, const struct mq_task *t)
 	return least_busy(jobs, h->at_once);
 }
 
+bool mq_coproc_room(struct mq_consume *c, const struct mq_task *t)
+{
+	const struct mq_job *j = choose(c, t);
+
+	return j->tasks < c->handlers->in_flight_max && !(j->pid && j->in < 0); /* it is to end: the next one gets it */
+}
+
+/* The lock that it inherited is of the records that it has in hand. */
+static int hold(struct mq_consume *c, const struct mq_job *j, const struct mq_task *t, bool on)
+{
+	return j->keep >= 0 && t->feed->shared.on ? c->engine->share_handler_hold(t->feed->owner, j->keep, t->offset, t->after, on, c->err) : 0;
+}
+
 int mq_coproc_give(struct mq_consume *c, struct mq_task *t)
 {
 	struct mq_job *j = choose(c, t);
 
-	if (j->tasks >= c->handlers->in_flight_max)
+	if (!mq_coproc_room(c, t))
 		return 0;
-	int rc = j->pid ? 0 : start(c, j, t->feed);
+	int rc = j->pid ? 0 : start(c, j, t);
+	if (rc == 0)
+		rc = hold(c, j, t, true);
+	if (rc == 0)
+		rc = mq_once_hold(c, t, j->keep, true);
 	if (rc == 0)
 		rc = mq_task_begin(c, t);
 	if (rc < 0)
@@ -97,7 +119,8 @@ int mq_coproc_give(struct mq_consume *c, struct mq_task *t)
 		mq_task_end(c, t, false);
 		return mq_consume_no_memory(c);
 	}
-	mq_buf_release(&t->input);
+	if (!c->retry.on) /* else it may be given once more */
+		mq_buf_release(&t->input);
 	if (c->req->time_limit_ns)
 		t->limit_ns = mq_sys->clock_ns(MQ_CLOCK_MONOTONIC) + c->req->time_limit_ns;
 	*(j->task ? &j->last->next_in_job : &j->task) = t;
@@ -151,24 +174,56 @@ static void take_reason(const char *line, size_t len, char *ret, size_t cap)
 		snprintf(ret, cap, ": %.*s", (int)(len - n < cap ? len - n : cap), line + n);
 }
 
+/* --to: a record that the one whose answer comes next leaves.  What is wrong with it is told with that answer. */
+static int put(struct mq_consume *c, struct mq_job *j, const char *payload, size_t len)
+{
+	struct mq_task *t = j->task;
+
+	if (!t) {
+		mq_result_fail(c, NULL, MQ_EAGAIN, "the handler put a record for nothing");
+		return 0;
+	}
+	if (t->why.code)
+		return 0;
+	if (mq_output_line(c, t, payload, len, t->parcels_n + 1) < 0) {
+		t->why = *c->err;
+		*c->err = (struct mq_err){0};
+	}
+	return 0;
+}
+
 static int answer(struct mq_consume *c, struct mq_job *j, const char *line, size_t len)
 {
 	int status = to_status(line, len);
 	char said[200];
 
+	if (c->to && len >= 4 && memcmp(line, "put", 3) == 0 && (line[3] == ' ' || line[3] == '\t'))
+		return put(c, j, line + 4, len - 4);
 	if (!j->task) {
 		mq_result_fail(c, NULL, MQ_EAGAIN, "the handler answered '%.*s' to nothing", (int)(len < 60 ? len : 60), line);
 		return 0;
 	}
 	struct mq_task *t = take_first(j);
+	t->next_in_job = NULL;
+	int rc = mq_once_hold(c, t, j->keep, false);
+	if (rc >= 0)
+		rc = hold(c, j, t, false);
+	if (rc < 0) {
+		mq_task_end(c, t, false);
+		return rc;
+	}
 	if (status < 0) {
 		char why[200];
 		snprintf(why, sizeof why, "the handler answered '%.*s'; a line must begin with ok, fail, reject, release, stop or an exit status",
 		         (int)(len < 60 ? len : 60), line);
-		return mq_result_failed(c, t, why);
+		return mq_result_failed(c, j, t, why);
 	}
+	if (t->why.code && mq_result_is_done(status))
+		return mq_result_failed(c, j, t, t->why.text);
+	if (c->to)
+		mq_to_turn(c, t->feed);
 	take_reason(line, len, said, sizeof said);
-	return mq_result_of_status(c, t, status, said);
+	return mq_result_of_status(c, j, t, status, said);
 }
 
 /* All answers that are there.  1: some. */
@@ -179,7 +234,7 @@ static int read_answers(struct mq_consume *c, struct mq_job *j, bool alive)
 	bool some = false;
 	int rc;
 
-	while ((rc = mq_input_line(&j->answers, "\n", 1, ANSWER_MAX, &line, &len, c->err)) > 0) {
+	while ((rc = mq_input_line(&j->answers, "\n", 1, c->to ? MQ_TRANSFER_BYTES_MAX : ANSWER_MAX, &line, &len, c->err)) > 0) {
 		rc = answer(c, j, line, len);
 		if (rc < 0)
 			return rc;
@@ -217,14 +272,22 @@ static int write_pending(struct mq_consume *c, struct mq_job *j)
 
 /* --- the end -------------------------------------------------------------------------------- */
 
-/* What it has not answered it has not done. */
+/* What it has not answered it has not done.  Where that may be handled again only the first can be the reason of its end: it
+ * answers in order. */
 static int fail_rest(struct mq_consume *c, struct mq_job *j, int status)
 {
+	bool first = true;
 	int rc = 0;
-	while (j->task) {
+	for (; j->task; first = false) {
 		struct mq_task *t = take_first(j);
-		int ended = status == 0 ? mq_result_failed(c, t, "the handler ended (status 0) before it answered")
-		                        : mq_result_of_wait(c, j, t, status);
+		int ended = 0;
+		t->next_in_job = NULL;
+		if (!first && c->retry.on && mq_retry_applies(c))
+			mq_task_again(c, t, 0);
+		else if (status == 0)
+			ended = mq_result_failed(c, j, t, "the handler ended (status 0) before it answered");
+		else
+			ended = mq_result_of_wait(c, j, t, status);
 		rc = rc < 0 ? rc : ended;
 	}
 	mq_input_release(&j->answers);
@@ -232,9 +295,41 @@ static int fail_rest(struct mq_consume *c, struct mq_job *j, int status)
 	return rc;
 }
 
+/* Its partition goes to another member, which its lock keeps waiting. */
+static bool is_leaving(const struct mq_consume *c, const struct mq_job *j)
+{
+	const struct mq_handlers *h = c->handlers;
+	const struct mq_feed *f = c->req->group ? c->feeds[(size_t)(j - h->jobs) / h->at_once] : NULL;
+
+	return f && f->leaving && !f->first_task;
+}
+
+/* Its stdin ends when nothing more comes for it.  At the end of all it takes the time that it takes. */
+static void end_stdin(const struct mq_consume *c, struct mq_job *j)
+{
+	const struct mq_handlers *h = c->handlers;
+	bool at_end = (h->no_more || h->enough) && (h->waiting == 0 || h->enough), leaving = is_leaving(c, j);
+
+	if (j->task || (!at_end && !leaving))
+		return;
+	mq_sys->close(j->in);
+	j->in = -1;
+	if (leaving)
+		j->limit_ns = mq_sys->clock_ns(MQ_CLOCK_MONOTONIC) + ENDING_NS;
+}
+
+bool mq_coproc_lives(const struct mq_consume *c, const struct mq_feed *f)
+{
+	const struct mq_handlers *h = c->handlers;
+	bool lives = false;
+
+	for (size_t i = 0; i < h->at_once && c->req->handler == MQ_HANDLER_COPROC; i++)
+		lives |= h->jobs[f->nth * h->at_once + i].pid != 0;
+	return lives;
+}
+
 int mq_coproc_work(struct mq_consume *c, struct mq_job *j)
 {
-	struct mq_handlers *h = c->handlers;
 	int status, rc = j->cut ? 0 : write_pending(c, j), some = rc;
 
 	if (rc >= 0 && !j->cut)
@@ -242,22 +337,19 @@ int mq_coproc_work(struct mq_consume *c, struct mq_job *j)
 	if (rc < 0)
 		return rc;
 	some |= rc;
-	/* Its stdin ends when nothing more comes for it. */
-	if (j->in >= 0 && !j->cut && !j->task && (h->no_more || h->enough) && (h->waiting == 0 || h->enough)) {
-		mq_sys->close(j->in);
-		j->in = -1;
-	}
-	if (j->task && j->task->limit_ns && !j->signal_sent)
-		j->limit_ns = j->task->limit_ns;
-	else if (!j->signal_sent)
-		j->limit_ns = 0;
+	if (j->in >= 0 && !j->signal_sent)
+		j->limit_ns = j->task ? j->task->limit_ns : 0;
+	if (j->in >= 0 && !j->cut)
+		end_stdin(c, j);
 	if (!mq_job_reap(c, j, &status)) {
 		mq_job_hurry(c, j);
 		return some;
 	}
 	/* What it answered between the last look and its end counts. */
 	int read = j->cut ? 0 : read_answers(c, j, false);
+	mq_stderr_take(c, j, true);
 	mq_job_close(j);
 	rc = fail_rest(c, j, status);
+	mq_stderr_close(c, j);
 	return read < 0 ? read : rc < 0 ? rc : 1;
 }

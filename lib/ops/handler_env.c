@@ -81,7 +81,7 @@ int mq_env_record(struct mq_buf *env, const struct mq_feed *f, const struct mq_r
 	if (rc == 0)
 		rc = end(env, mq_buf_printf(env, "MQ_TIMESTAMP=%s", when));
 	if (rc == 0)
-		rc = end(env, mq_buf_printf(env, "MQ_ATTEMPT=%" PRIu32, r->attempts + 1));
+		rc = end(env, mq_buf_printf(env, "MQ_ATTEMPT=%" PRIu32, r->attempts + 1 + f->shared.attempt));
 	if (rc < 0 || count != 1) /* of a batch the rest stands on stdin, where it is asked for */
 		return rc;
 	rc = add(env, "MQ_KEY", "", 0, r->key, r->key_len);
@@ -92,6 +92,22 @@ int mq_env_record(struct mq_buf *env, const struct mq_feed *f, const struct mq_r
 	while (rc == 0 && at && mq_header_next(&at, r->headers + r->headers_len, &h) > 0)
 		rc = add(env, "MQ_HEADER_", h.name, h.name_len, h.value, h.value_len);
 	return rc;
+}
+
+int mq_env_attempt(struct mq_buf *env, uint32_t attempt)
+{
+	static const char name[] = "MQ_ATTEMPT=";
+	size_t at = 0, len = 0;
+
+	for (; at < env->len; at += len) {
+		len = strlen(env->p + at) + 1;
+		if (strncmp(env->p + at, name, sizeof name - 1) == 0) {
+			memmove(env->p + at, env->p + at + len, env->len - at - len);
+			env->len -= len;
+			break;
+		}
+	}
+	return end(env, mq_buf_printf(env, "%s%" PRIu32, name, attempt));
 }
 
 char **mq_env_join(const struct mq_handlers *h, const struct mq_buf *env)

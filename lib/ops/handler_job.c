@@ -3,8 +3,9 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 
-#include "ops/handler.h"
+#include "ops/consume_once.h"
 #include "sys/sys.h"
 
 enum { PIPE_SAFE_BYTES = 4096 }; /* what an empty pipe takes for certain */
@@ -48,24 +49,51 @@ static int cannot_run(struct mq_consume *c, int rc)
 	return c->err->code;
 }
 
-int mq_job_start(struct mq_consume *c, struct mq_job *j, struct mq_feed *f, char **envp, int in, int out)
+static int open_lock(struct mq_consume *c, const struct mq_task *t, struct mq_err *why)
+{
+	struct mq_feed *f = t->feed;
+	if (f->shared.on)
+		return c->engine->share_handler_fd(f->owner, t->offset, t->after, why);
+	return f->owner ? c->engine->owner_handler_fd(f->owner, why) : -1;
+}
+
+/* Its records go to another member when this process is killed, and those wait for its end.  Without a leash they wait for
+ * longer; so it is no reason to fail, nor to take the descriptors that handlers need themselves. */
+static void lay_leash(struct mq_handlers *h, struct mq_job *j)
+{
+	if (j->keep < 0)
+		return;
+	if (!j->leash[1] && h->leashes > 0 && mq_sys->leash(j->leash) == 0)
+		h->leashes--;
+	if (j->leash[1])
+		(void)mq_sys->leash_to(j->leash[0], j->pid);
+}
+
+int mq_job_start(struct mq_consume *c, struct mq_job *j, const struct mq_task *t, char **envp, int in, int out)
 {
 	struct mq_err why = MQ_ERR_INIT;
-	int keep = f->owner ? c->engine->owner_handler_fd(f->owner, &why) : -1;
+	int keep = open_lock(c, t, &why);
 	j->keep = -1;
 	if (keep < -1 || why.code) { /* -1 is "none", and -EPERM: only a failure has a reason */
 		*c->err = why;
 		return keep;
 	}
 	j->keep = keep;
-	struct mq_spawn what = {
-	    .argv = c->req->argv, .envp = envp, .in = in, .out = out, .err = -1, .keep_fd = j->keep, .own_group = true};
+	int rc = j->task ? mq_once_hold(c, j->task, keep, true) : 0;
+	if (rc < 0) {
+		give_up_lock(j);
+		return rc;
+	}
+	mq_stderr_open(c, j);
+	struct mq_spawn what = {.argv = c->req->argv, .envp = envp, .in = in, .out = out, .err = j->err[1] ? j->err[1] : -1,
+	                        .keep_fd = j->keep, .own_group = true};
 	pid_t pid = mq_sys->spawn(&what);
 	if (pid < 0) {
 		give_up_lock(j);
 		return cannot_run(c, pid);
 	}
 	j->pid = pid;
+	lay_leash(c->handlers, j);
 	j->pidfd = mq_sys->pidfd(pid); /* without one it is looked for now and then */
 	if (j->pidfd < 0)
 		j->pidfd = -1;
@@ -117,22 +145,26 @@ static int open_stdin(struct mq_consume *c, struct mq_job *j, const struct mq_ta
 
 int mq_job_begin(struct mq_consume *c, struct mq_job *j, struct mq_task *t)
 {
-	int in = -1, rc = mq_task_begin(c, t);
+	int in = -1, out = -1, rc = mq_task_begin(c, t);
 	char **envp;
 
 	if (rc < 0)
 		return rc;
 	j->task = t;
 	rc = open_stdin(c, j, t, &in);
+	if (rc == 0 && c->to)
+		rc = mq_output_open(c, j, &out);
 	size_t written = j->written;
 	envp = rc == 0 ? mq_env_join(c->handlers, &t->env) : NULL;
 	if (rc == 0)
-		rc = envp ? mq_job_start(c, j, t->feed, envp, in, -1) : mq_consume_no_memory(c);
+		rc = envp ? mq_job_start(c, j, t, envp, in, out) : mq_consume_no_memory(c);
 	free(envp);
 	close_fd(&in);
+	close_fd(&out);
 	j->written = written;
 	if (rc < 0) {
 		close_fd(&j->in);
+		close_fd(&j->out);
 		j->task = NULL;
 		mq_task_end(c, t, false);
 		return rc;
@@ -157,24 +189,45 @@ int mq_job_reap(struct mq_consume *c, struct mq_job *j, int *ret_status)
 	return 1;
 }
 
+/* Of one that ended well. */
+static int take_output(struct mq_consume *c, struct mq_job *j, struct mq_task *t, int wait_status)
+{
+	bool well = !j->late && !j->cut && WIFEXITED(wait_status) && mq_result_is_done(WEXITSTATUS(wait_status));
+
+	return c->to && well ? mq_output_take(c, j, t) : 0;
+}
+
 int mq_job_work(struct mq_consume *c, struct mq_job *j)
 {
 	struct mq_task *t = j->task;
-	int status, rc = 0;
+	int status, rc = 0, some = 0;
 
 	if (j->in >= 0 && !j->cut)
 		rc = feed_stdin(c, j);
-	if (rc < 0) {
+	if (rc >= 0 && j->out >= 0 && !j->cut)
+		some = mq_output_read(c, j);
+	if (rc < 0 || some < 0) {
 		mq_job_cut(j);
-		return rc;
+		return rc < 0 ? rc : some;
 	}
 	if (!mq_job_reap(c, j, &status)) {
 		mq_job_hurry(c, j);
-		return rc;
+		return rc | some;
 	}
+	/* What it printed between the last look and its end; a descendant that prints on is not waited for. */
+	if (j->out >= 0 && !j->cut)
+		some = mq_output_read(c, j);
+	mq_stderr_take(c, j, true);
 	mq_job_close(j);
 	j->task = NULL;
-	rc = mq_result_of_wait(c, j, t, status);
+	rc = some < 0 ? some : take_output(c, j, t, status);
+	if (rc < 0) { /* nothing of it counts as done */
+		struct mq_err why = *c->err;
+		*c->err = (struct mq_err){0};
+		rc = mq_result_failed(c, j, t, why.text);
+	} else {
+		rc = mq_result_of_wait(c, j, t, status);
+	}
 	return rc < 0 ? rc : 1;
 }
 

@@ -40,7 +40,9 @@ static struct fate stays(const struct mq_consume *c, const struct mq_task *t)
 {
 	struct fate f = {"; the run ends here"};
 
-	if (c->req->group && c->req->commit_before)
+	if (c->req->share)
+		snprintf(f.text, sizeof f.text, "; the run ends here, and another member, or the next run, is given it again");
+	else if (c->req->group && c->req->commit_before)
 		snprintf(f.text, sizeof f.text, "; the run ends here, and the next goes on behind it (--commit=before)");
 	else if (c->req->group)
 		snprintf(f.text, sizeof f.text, "; not committed: the run ends here, and the next gives it out again; to go on "
@@ -48,53 +50,84 @@ static struct fate stays(const struct mq_consume *c, const struct mq_task *t)
 	return f;
 }
 
-int mq_result_failed(struct mq_consume *c, struct mq_task *t, const char *why)
+/* It is handled again or put away where that is so, else the run ends with it; text: what happened. */
+static int not_done(struct mq_consume *c, struct mq_job *j, struct mq_task *t, const struct mq_ending *e, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
+static int not_done(struct mq_consume *c, struct mq_job *j, struct mq_task *t, const struct mq_ending *e, const char *fmt, ...)
 {
-	c->report.failed += t->count;
-	mq_result_fail(c, t, MQ_EAGAIN, "%s%s", why, stays(c, t).text);
+	char text[MQ_ERR_TEXT_MAX / 2];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	if (mq_retry_takes(c, t, e))
+		return mq_retry_take(c, j, t, e, text);
+	mq_result_fail(c, t, MQ_EAGAIN, "%s%s", text, stays(c, t).text);
 	return mq_task_end(c, t, false);
 }
 
-int mq_result_of_status(struct mq_consume *c, struct mq_task *t, int status, const char *said)
+bool mq_result_is_done(int status)
+{
+	return status == DONE || status == ENOUGH;
+}
+
+int mq_result_failed(struct mq_consume *c, struct mq_job *j, struct mq_task *t, const char *why)
+{
+	c->report.failed += t->count;
+	return not_done(c, j, t, &(struct mq_ending){.reason = "failed", .status = -1, .said = why}, "%s", why);
+}
+
+static int is_released(struct mq_consume *c, struct mq_task *t, const char *why, const char *said)
+{
+	c->report.released += t->count;
+	t->uncounted = true;
+	mq_result_fail(c, t, MQ_EAGAIN, "%s%s%s", why, said, stays(c, t).text);
+	return mq_task_end(c, t, false);
+}
+
+int mq_result_of_status(struct mq_consume *c, struct mq_job *j, struct mq_task *t, int status, const char *said)
 {
 	struct mq_handlers *h = c->handlers;
-	bool done = status == DONE || status == ENOUGH;
+	struct mq_ending e = {.reason = "failed", .status = status, .said = *said ? said + 2 : said}; /* ": " */
 
 	switch (status) {
-	case DONE: break;
-	case ENOUGH: h->enough = true; break;
-	case RELEASE:
-		c->report.released += t->count;
-		mq_result_fail(c, t, MQ_EAGAIN, "released by its handler (status 75)%s%s", said, stays(c, t).text);
-		break;
+	case ENOUGH: h->enough = true; /* fall through */
+	case DONE:
+		c->report.done += t->count;
+		return mq_task_end(c, t, true);
+	case RELEASE: return is_released(c, t, "released by its handler (status 75)", said);
 	case REJECT:
 		c->report.rejected += t->count;
-		mq_result_fail(c, t, MQ_EAGAIN, "rejected by its handler (status 100)%s%s", said, stays(c, t).text);
-		break;
+		e.reason = "rejected";
+		return not_done(c, j, t, &e, "rejected by its handler (status 100)%s", said);
 	case CANNOT_RUN:
 	case NOT_FOUND:
 		mq_result_fail(c, t, MQ_ECONFIG, "the handler could not run its command (status %d)%s", status, stays(c, t).text);
-		break;
+		return mq_task_end(c, t, false);
 	default:
 		c->report.failed += t->count;
-		mq_result_fail(c, t, MQ_EAGAIN, "its handler failed with status %d%s%s", status, said, stays(c, t).text);
+		return not_done(c, j, t, &e, "its handler failed with status %d%s", status, said);
 	}
-	if (done)
-		c->report.done += t->count;
-	return mq_task_end(c, t, done);
 }
 
-int mq_result_of_wait(struct mq_consume *c, const struct mq_job *j, struct mq_task *t, int wait_status)
+int mq_result_of_wait(struct mq_consume *c, struct mq_job *j, struct mq_task *t, int wait_status)
 {
-	if (!j->late && !j->cut && WIFEXITED(wait_status))
-		return mq_result_of_status(c, t, WEXITSTATUS(wait_status), "");
-	/* One that was ended for its time, or got half of its input, has failed, whatever it said at last. */
+	struct mq_ending e = {.reason = "failed", .status = -1, .said = ""};
+	int status = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
+	bool ended = j->late || j->cut; /* for its time, or with half of its input: then it has failed, whatever it said at last */
+
+	if (!ended && j->signal_sent && !mq_result_is_done(status) && status != REJECT)
+		return is_released(c, t, "its handler was ended with this run", "");
+	if (!ended && status >= 0)
+		return mq_result_of_status(c, j, t, status, "");
 	c->report.failed += t->count;
+	e.status = status;
+	e.signal = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0;
 	if (j->cut)
-		mq_result_fail(c, t, MQ_EAGAIN, "its handler could not be talked to%s", stays(c, t).text);
-	else if (j->late)
-		mq_result_fail(c, t, MQ_EAGAIN, "its handler took too long (--time-limit)%s", stays(c, t).text);
-	else
-		mq_result_fail(c, t, MQ_EAGAIN, "its handler was killed by signal %d%s", WTERMSIG(wait_status), stays(c, t).text);
-	return mq_task_end(c, t, false);
+		return not_done(c, j, t, &e, "its handler could not be talked to");
+	e.reason = j->late ? "timed out" : e.reason;
+	if (j->late)
+		return not_done(c, j, t, &e, "its handler took too long (--time-limit)");
+	return not_done(c, j, t, &e, "its handler was killed by signal %d", e.signal);
 }

@@ -8,7 +8,8 @@
 #include <string.h>
 
 #include "base/name.h"
-#include "ops/ops.h"
+#include "ops/dead.h"
+#include "ops/room.h"
 #include "sys/sys.h"
 
 int mq_publish_no_memory(struct mq_publish *pub)
@@ -38,12 +39,33 @@ static int decide_ack(struct mq_publish *pub)
 	return 0;
 }
 
+int mq_publish_facts(struct mq_publish *pub, struct mq_topic_facts *ret)
+{
+	struct mq_topic_facts room;
+	int rc = pub->engine->topic_facts(pub->mq->store, pub->req->topic, ret, pub->err);
+
+	if (rc < 0 || !mq_publish_delays(pub->req) || pub->req->dry_run)
+		return rc;
+	rc = mq_room_name(pub->mq, pub->req->topic, true, pub->room, &room, pub->err);
+	if (rc < 0)
+		return rc;
+	room.max_message_bytes = ret->max_message_bytes;
+	room.min_ack = ret->min_ack;
+	room.when_full = ret->when_full;
+	room.replicated = ret->replicated;
+	*ret = room;
+	pub->into = pub->room;
+	return 0;
+}
+
 static int learn_facts(struct mq_publish *pub)
 {
 	struct mq_topic_facts facts;
-	int rc = pub->engine->topic_facts(pub->mq->store, pub->req->topic, &facts, pub->err);
+	int rc = mq_publish_facts(pub, &facts);
 	if (rc < 0)
 		return rc;
+	if (facts.n_generations == 0) /* of an engine that knows of none */
+		facts.generations[facts.n_generations++] = (struct mq_topic_generation){facts.generation, facts.partitions, false};
 	pub->facts = facts;
 	pub->topic_there = true;
 	pub->robin = 0;
@@ -63,7 +85,7 @@ int mq_publish_topic(struct mq_publish *pub)
 	/* A topic is not made for input that it cannot begin with. */
 	int rc = pub->req->producer ? mq_publish_check_gap(pub, 0) : 0;
 	if (rc == 0)
-		rc = pub->engine->topic_auto_create(pub->mq->store, pub->req->topic, pub->err);
+		rc = pub->engine->topic_auto_create(pub->mq->store, pub->req->topic, 0, pub->err);
 	if (rc == 0)
 		rc = learn_facts(pub);
 	if (rc == 0 && pub->req->producer)
@@ -117,6 +139,8 @@ static int take_common(struct mq_publish *pub)
 		rc = check_size(pub, h->value, "header");
 		if (rc == 0 && (strlen(h->name) > UINT16_MAX || !*h->name))
 			rc = mq_err_set(pub->err, MQ_EUSAGE, "a header's name has 1 to %d bytes", UINT16_MAX);
+		if (rc == 0 && mq_dead_reserved(h->name, strlen(h->name)))
+			rc = mq_err_set(pub->err, MQ_EINPUT, "header %s: names that begin with mq- are given by mq itself", h->name);
 		if (rc == 0 && mq_header_append(&pub->headers, h->name, strlen(h->name), h->value, strlen(h->value)) < 0)
 			rc = mq_publish_no_memory(pub);
 	}
@@ -227,12 +251,14 @@ static void release(struct mq_publish *pub)
 		if (out->appender)
 			pub->engine->appender_close(out->appender);
 		mq_records_release(&out->records);
-		mq_held_free(out->compare);
+		mq_publish_forget(out);
+		mq_buf_release(&out->ordinals);
 		free(out->sent);
 		free(out);
 	}
 	free(pub->outs);
 	free(pub->runs);
+	mq_publish_dedupe_end(pub);
 	mq_zip_release(&pub->zip);
 	mq_buf_release(&pub->zipped);
 	mq_records_release(&pub->part);
@@ -241,7 +267,7 @@ static void release(struct mq_publish *pub)
 
 int mq_publish(struct mq *mq, const struct mq_publish_request *req, struct mq_publish_report *ret)
 {
-	struct mq_publish pub = {.mq = mq, .req = req, .err = &mq->err};
+	struct mq_publish pub = {.mq = mq, .req = req, .err = &mq->err, .into = req->topic};
 
 	mq->err = (struct mq_err){0};
 	if (ret)
@@ -252,6 +278,8 @@ int mq_publish(struct mq *mq, const struct mq_publish_request *req, struct mq_pu
 	mq->store->looks = req->dry_run;
 	mq_pace_init(&pub.pace, req->rate);
 	int rc = look_for_topic(&pub);
+	if (rc == 0 && pub.topic_there && !mq_publish_delays(req))
+		mq_rooms_pass(mq, req->topic);
 	if (rc == 0)
 		rc = take_common(&pub);
 	if (rc == 0)
@@ -259,5 +287,7 @@ int mq_publish(struct mq *mq, const struct mq_publish_request *req, struct mq_pu
 	if (ret)
 		*ret = pub.report;
 	release(&pub);
+	if (pub.into == pub.room) /* a time in the past, too */
+		mq_rooms_pass(mq, req->topic);
 	return mq_ops_looked(mq, rc);
 }

@@ -33,10 +33,48 @@ int mq_publish_note_run(struct mq_publish *pub, struct mq_out *out, uint64_t cou
 	return 0;
 }
 
+void mq_publish_unnote_run(struct mq_publish *pub, uint64_t n)
+{
+	pub->routed -= n;
+	if (!pub->req->confirm || !n)
+		return;
+	pub->runs[pub->runs_n - 1].count -= n;
+	pub->runs_n -= pub->runs[pub->runs_n - 1].count == 0;
+}
+
+/* Runs that are not told yet are built anew. */
+int mq_publish_move_runs(struct mq_publish *pub, const struct mq_moved *moved, size_t n)
+{
+	struct mq_run *old = pub->runs;
+	size_t at = pub->runs_at, end = pub->runs_n;
+	uint64_t ordinal = pub->routed, all = 0;
+	int rc = 0;
+
+	if (!pub->req->confirm)
+		return 0;
+	for (size_t i = at; i < end; i++)
+		all += old[i].count;
+	ordinal -= all;
+	pub->runs = NULL;
+	pub->runs_at = pub->runs_n = pub->runs_cap = 0;
+	pub->routed = ordinal;
+	for (size_t k = 0; rc == 0 && at < end; at++)
+		for (uint64_t left = old[at].count; left && rc == 0;) {
+			bool moves = k < n && moved[k].ordinal == ordinal;
+			uint64_t step = moves ? 1 : k < n && moved[k].ordinal - ordinal < left ? moved[k].ordinal - ordinal : left;
+			rc = mq_publish_note_run(pub, moves ? moved[k].out : old[at].out, step);
+			k += moves;
+			left -= step;
+			ordinal += step;
+		}
+	free(old);
+	return rc;
+}
+
 /* The next records that are safe, taken off; count 0: none. */
 static struct mq_confirmation next_safe(struct mq_publish *pub)
 {
-	struct mq_confirmation c = {.topic = pub->req->topic};
+	struct mq_confirmation c = {.topic = pub->into};
 	if (pub->runs_at == pub->runs_n)
 		return c;
 	struct mq_run *run = &pub->runs[pub->runs_at];
@@ -44,8 +82,9 @@ static struct mq_confirmation next_safe(struct mq_publish *pub)
 	struct mq_sent *sent = out->sent_at < out->sent_n ? &out->sent[out->sent_at] : NULL;
 	if (!sent || !sent->done)
 		return c;
-	c.partition = out->partition;
+	c.partition = sent->placed ? sent->partition : out->partition;
 	c.skipped = sent->skipped;
+	c.placed = sent->placed;
 	c.offset = sent->offset;
 	c.count = run->count < sent->count ? run->count : sent->count;
 	sent->offset += sent->skipped ? 0 : c.count;
@@ -75,7 +114,7 @@ void mq_publish_confirm_rest(struct mq_publish *pub, uint64_t more)
 		return;
 	for (size_t i = pub->runs_at; i < pub->runs_n; i++) {
 		struct mq_confirmation c = {
-		    .topic = pub->req->topic,
+		    .topic = pub->into,
 		    .partition = pub->runs[i].out->partition,
 		    .count = pub->runs[i].count,
 		    .more = more || i + 1 < pub->runs_n,
@@ -85,7 +124,7 @@ void mq_publish_confirm_rest(struct mq_publish *pub, uint64_t more)
 	}
 	pub->runs_at = pub->runs_n;
 	if (more) {
-		struct mq_confirmation c = {.topic = pub->req->topic, .count = more, .why = pub->err->text};
+		struct mq_confirmation c = {.topic = pub->into, .count = more, .why = pub->err->text};
 		pub->req->confirm(pub->req->confirm_arg, &c);
 	}
 }

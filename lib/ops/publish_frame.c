@@ -28,6 +28,7 @@ static void add_common(const struct mq_rec *c, struct mq_rec *r)
 		r->tag = c->tag;
 		r->tag_len = c->tag_len;
 	}
+	r->due_us = c->due_us;
 	if (!r->expiry_us)
 		r->expiry_us = c->expiry_us;
 }

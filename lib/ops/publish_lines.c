@@ -16,7 +16,8 @@ static bool is_plain(const struct mq_publish *pub)
 {
 	const struct mq_publish_request *r = pub->req;
 	bool newline = !r->delimiter || (r->delimiter_len == 1 && *r->delimiter == '\n');
-	return newline && !r->key_delimiter && !r->key && !r->n_headers && !r->tag && !r->id && !r->id_field && r->ttl_ns <= 0;
+	return newline && !r->key_delimiter && !r->key && !r->n_headers && !r->tag && !r->id && !r->id_field && r->ttl_ns <= 0 &&
+	       !mq_publish_delays(r);
 }
 
 /* The start of a line longer than max, or len: looks once a max bytes, not once a line. */

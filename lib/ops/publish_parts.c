@@ -38,22 +38,28 @@ static uint64_t record_bytes(const struct mq_rec *r)
 	return (uint64_t)r->payload_len + r->key_len + r->headers_len + r->id_len + r->tag_len + r->group_len + ROW_BYTES_MAX;
 }
 
+int mq_publish_walk(struct mq_publish *pub, const struct mq_load *l, struct mq_batch *ret_batch, struct mq_walk *ret)
+{
+	*ret_batch = (struct mq_batch){
+	    .kind = l->kind,
+	    .raw_len = l->len,
+	    .count = l->count,
+	    .next_offset = l->count,
+	    .base_time_us = l->base_us,
+	    .who = {.kind = pub->req->producer ? MQ_WHO_PRODUCER : MQ_WHO_NOBODY, .number = l->last_sequence},
+	};
+	return mq_walk_init(ret, ret_batch, l->body, pub->err);
+}
+
 static int cut_records(struct mq_publish *pub, const struct mq_load *whole, uint32_t from, const struct mq_room *room,
                        struct mq_load *ret)
 {
 	struct mq_records *part = &pub->part;
-	struct mq_batch b = {
-	    .kind = whole->kind,
-	    .raw_len = whole->len,
-	    .count = whole->count,
-	    .next_offset = whole->count,
-	    .base_time_us = whole->base_us,
-	    .who = {.kind = pub->req->producer ? MQ_WHO_PRODUCER : MQ_WHO_NOBODY, .number = whole->last_sequence},
-	};
+	struct mq_batch b;
 	struct mq_walk w;
 	struct mq_rec r;
 	const uint8_t *body;
-	int rc = mq_walk_init(&w, &b, whole->body, pub->err);
+	int rc = mq_publish_walk(pub, whole, &b, &w);
 
 	mq_records_clear(part);
 	if (pub->req->producer)
@@ -101,5 +107,6 @@ int mq_publish_send_parts(struct mq_publish *pub, struct mq_out *out, const stru
 			room.bytes = room.bytes > UINT64_MAX / 2 ? UINT64_MAX : 2 * room.bytes;
 		}
 	} while (rc == -E2BIG || (rc == 0 && done < whole->count));
+	pub->part_sent = done;
 	return rc;
 }

@@ -27,7 +27,7 @@ static void close_out(struct mq_handle *h)
 	out->appender = NULL;
 }
 
-int mq_publish_out(struct mq_publish *pub, uint32_t p, struct mq_out **ret)
+int mq_publish_find_out(struct mq_publish *pub, uint32_t p, struct mq_out **ret)
 {
 	struct mq_out *out = pub->outs[p];
 	if (!out) {
@@ -39,31 +39,38 @@ int mq_publish_out(struct mq_publish *pub, uint32_t p, struct mq_out **ret)
 		mq_handles_add(&pub->handles, &out->handle, APPENDER_FDS, close_out);
 	}
 	*ret = out;
+	return 0;
+}
+
+int mq_publish_out(struct mq_publish *pub, uint32_t p, struct mq_out **ret)
+{
+	struct mq_out *out;
+	int rc = mq_publish_find_out(pub, p, &out);
+	if (rc < 0)
+		return rc;
+	*ret = out;
 	/* What was sent to others can only be waited for while they are open. */
-	int rc = mq_handles_takes(&pub->handles, &out->handle) ? mq_publish_settle(pub) : 0;
+	rc = mq_handles_takes(&pub->handles, &out->handle) ? mq_publish_settle(pub) : 0;
 	if (rc < 0)
 		return rc;
 	mq_handles_use(&pub->handles, &out->handle);
-	if (out->appender)
-		return 0;
-	rc = pub->engine->appender_open(pub->mq->store, pub->req->topic, p, &out->appender, pub->err);
-	if (rc < 0)
-		return rc;
-	return pub->req->producer ? mq_publish_find(pub, out) : 0;
+	if (!out->appender)
+		rc = pub->engine->appender_open(pub->mq->store, pub->into, p, &out->appender, pub->err);
+	return rc == 0 && pub->req->producer ? mq_publish_find(pub, out) : rc;
 }
 
-static uint32_t choose(const struct mq_publish *pub, const struct mq_rec *r)
+uint32_t mq_publish_choose(const struct mq_publish *pub, const struct mq_rec *r, uint32_t partitions)
 {
 	const struct mq_publish_request *req = pub->req;
 
 	if (req->partition >= 0)
 		return (uint32_t)req->partition;
-	if (pub->facts.partitions == 1)
+	if (partitions == 1)
 		return 0;
 	if (r && r->key)
-		return mq_partition_of_key(r->key, r->key_len, pub->facts.partitions);
+		return mq_partition_of_key(r->key, r->key_len, partitions);
 	if (req->producer)
-		return mq_partition_of_key(req->producer, strlen(req->producer), pub->facts.partitions);
+		return mq_partition_of_key(req->producer, strlen(req->producer), partitions);
 	return pub->robin;
 }
 
@@ -74,7 +81,7 @@ static void next_robin(struct mq_publish *pub)
 
 /* --- builders ------------------------------------------------------------------------------- */
 
-static int send_builder(struct mq_publish *pub, struct mq_out *out)
+int mq_publish_send_builder(struct mq_publish *pub, struct mq_out *out)
 {
 	enum mq_batch_kind kind;
 	const uint8_t *body;
@@ -88,10 +95,13 @@ static int send_builder(struct mq_publish *pub, struct mq_out *out)
 		return mq_err_set(pub->err, rc, "%s:%u: a batch of %u records cannot be built", pub->req->topic, out->partition,
 		                  count);
 	struct mq_load load = {kind, body, len, count, now_us, max_us, out->last_sequence};
-	rc = mq_publish_send(pub, out, &load);
+	rc = mq_publish_looks_for_ids(pub, out, kind) ? mq_publish_send_new(pub, out, &load) : mq_publish_send(pub, out, &load);
+	if (rc == -ESTALE)
+		return mq_publish_reroute(pub, out);
 	if (pub->facts.partitions > KEEP_MAX || bytes > FULL_BYTES)
 		mq_records_release(&out->records);
 	mq_records_clear(&out->records);
+	mq_buf_clear(&out->ordinals);
 	out->timed = 0;
 	pub->full_bytes -= bytes;
 	return rc;
@@ -108,40 +118,39 @@ int mq_publish_flush(struct mq_publish *pub)
 			continue; /* it was sent when it had reached its size */
 		rc = mq_publish_out(pub, out->partition, &opened); /* it may have been closed meanwhile */
 		if (rc == 0)
-			rc = send_builder(pub, out);
+			rc = mq_publish_send_builder(pub, out);
 		if (out->partition == pub->robin)
 			next_robin(pub);
 	}
 	return rc;
 }
 
-static int gather(struct mq_publish *pub, struct mq_out *out, const struct mq_rec *r)
+int mq_publish_gather(struct mq_publish *pub, struct mq_out *out, const struct mq_rec *r, uint64_t ordinal, uint64_t sequence)
 {
 	struct mq_records *b = &out->records;
 	struct mq_rec numbered = *r;
 	uint64_t before = b->count ? b->body_bytes : 0;
-	int rc;
 
 	if (pub->req->producer && b->count == 0)
 		b->columns |= MQ_COL_SEQUENCES;
-	numbered.sequence = pub->sequence;
-	rc = mq_records_add(b, pub->req->producer ? &numbered : r);
-	if (rc == MQ_EINPUT && b->count) { /* no room beside the others */
-		rc = send_builder(pub, out);
-		if (rc == 0)
-			return gather(pub, out, r);
-	} else if (rc < 0) {
+	numbered.sequence = sequence;
+	if (mq_buf_reserve(&out->ordinals, sizeof ordinal) < 0)
+		return mq_publish_no_memory(pub);
+	int rc = mq_records_add(b, pub->req->producer ? &numbered : r);
+	if (rc == MQ_EINPUT && b->count)
+		return 1;
+	if (rc < 0)
 		return rc == MQ_EINPUT ? mq_publish_too_large(pub, NULL) : mq_publish_no_memory(pub);
-	}
+	mq_buf_add(&out->ordinals, &ordinal, sizeof ordinal);
 	out->timed += r->time_us != 0;
-	out->last_sequence = pub->sequence;
+	out->last_sequence = sequence;
 	pub->full_bytes += b->body_bytes - before;
 	if (!out->full) {
 		out->full = true;
 		out->next_full = pub->full;
 		pub->full = out;
 	}
-	return rc;
+	return 0;
 }
 
 /* --- records -------------------------------------------------------------------------------- */
@@ -173,6 +182,39 @@ static int count_only(struct mq_publish *pub, uint64_t records, uint64_t bytes)
 	return 0;
 }
 
+/* It may be another one each time: to make room is to send, and then it may show that the topic has grown. */
+static int choose_out(struct mq_publish *pub, const struct mq_rec *r, struct mq_out **ret)
+{
+	uint32_t p = mq_publish_choose(pub, r, pub->facts.partitions);
+
+	*ret = pub->outs[p];
+	return !*ret || !(*ret)->appender || pub->req->producer ? mq_publish_out(pub, p, ret) : 0;
+}
+
+static int take_record(struct mq_publish *pub, const struct mq_rec *r)
+{
+	struct mq_out *out;
+	int rc;
+
+	do {
+		rc = choose_out(pub, r, &out);
+		if (rc == 0)
+			rc = mq_publish_gather(pub, out, r, pub->routed, pub->sequence);
+		if (rc == 1 && (rc = mq_publish_send_builder(pub, out)) == 0)
+			rc = 1;
+	} while (rc == 1);
+	if (rc == 0)
+		rc = mq_publish_note_run(pub, out, 1);
+	if (rc < 0)
+		return rc;
+	if (out->records.body_bytes >= BUILDER_BYTES) {
+		if (out->partition == pub->robin)
+			next_robin(pub);
+		return mq_publish_send_builder(pub, out);
+	}
+	return pub->full_bytes >= FULL_BYTES ? mq_publish_flush(pub) : 0;
+}
+
 int mq_publish_record(struct mq_publish *pub, const struct mq_rec *r)
 {
 	uint64_t paced;
@@ -184,30 +226,13 @@ int mq_publish_record(struct mq_publish *pub, const struct mq_rec *r)
 		return rc;
 	if (pub->req->dry_run)
 		return count_only(pub, 1, r->payload_len);
-	uint32_t p = choose(pub, r);
-	struct mq_out *out = pub->outs[p];
-	if (!out || !out->appender || pub->req->producer) {
-		rc = mq_publish_out(pub, p, &out);
-		if (rc < 0)
-			return rc;
-	}
 	if (pub->req->producer) {
 		pub->sequence++;
-		rc = mq_publish_is_held(pub, out, r);
+		rc = mq_publish_is_held(pub, r);
 		if (rc != 0)
 			return rc < 0 ? rc : 0;
 	}
-	rc = gather(pub, out, r);
-	if (rc == 0)
-		rc = mq_publish_note_run(pub, out, 1);
-	if (rc < 0)
-		return rc;
-	if (out->records.body_bytes >= BUILDER_BYTES) {
-		if (p == pub->robin)
-			next_robin(pub);
-		return send_builder(pub, out);
-	}
-	return pub->full_bytes >= FULL_BYTES ? mq_publish_flush(pub) : 0;
+	return take_record(pub, r);
 }
 
 /* --- plain lines ---------------------------------------------------------------------------- */
@@ -223,33 +248,57 @@ static int send_lines(struct mq_publish *pub, struct mq_out *out, const char *li
 }
 
 /* Lines of a named producer that it has published already; what is left of them comes back. */
-static int pass_held(struct mq_publish *pub, struct mq_out *out, const char **lines, size_t *len, size_t *count)
+static int pass_held(struct mq_publish *pub, const char **lines, size_t *len, size_t *count)
 {
-	while (*count && pub->sequence < out->held) {
+	uint64_t held_to;
+	int rc = mq_publish_held_to(pub, &held_to);
+
+	while (rc == 0 && *count && pub->sequence < held_to) {
 		const char *end = memchr(*lines, '\n', *len);
 		struct mq_rec r = {.payload = *lines, .payload_len = (uint32_t)(end - *lines)};
 		pub->record_no++;
 		pub->sequence++;
-		int rc = mq_publish_is_held(pub, out, &r);
+		rc = mq_publish_is_held(pub, &r);
 		if (rc < 0)
 			return rc;
+		rc = 0;
 		*len -= (size_t)(end + 1 - *lines);
 		*lines = end + 1;
 		--*count;
 	}
-	return 0;
+	return rc;
+}
+
+/* The topic has grown: what was not stored of them is not routed yet. */
+static int take_back(struct mq_publish *pub, const char **lines, size_t *len, size_t *count)
+{
+	size_t stored = mq_lines_skip(*lines, *len, pub->part_sent);
+
+	*lines += stored;
+	*len -= stored;
+	*count -= pub->part_sent;
+	pub->record_no -= *count;
+	pub->sequence -= *count;
+	mq_publish_unnote_run(pub, *count);
+	return mq_publish_reroute(pub, NULL);
 }
 
 static int route_lines(struct mq_publish *pub, const char *lines, size_t len, size_t count)
 {
 	struct mq_out *out;
-	uint32_t p = choose(pub, NULL);
-	int rc = mq_publish_out(pub, p, &out);
+	uint32_t p;
+	int rc;
 
-	if (rc == 0 && pub->req->producer)
-		rc = pass_held(pub, out, &lines, &len, &count);
-	if (rc == 0 && count)
-		rc = send_lines(pub, out, lines, len, count);
+	do {
+		p = mq_publish_choose(pub, NULL, pub->facts.partitions);
+		rc = mq_publish_out(pub, p, &out);
+		if (rc == 0 && pub->req->producer)
+			rc = pass_held(pub, &lines, &len, &count);
+		if (rc == 0 && count)
+			rc = send_lines(pub, out, lines, len, count);
+		if (rc == -ESTALE && (rc = take_back(pub, &lines, &len, &count)) == 0)
+			rc = 1;
+	} while (rc == 1);
 	if (p == pub->robin)
 		next_robin(pub);
 	return rc;
@@ -280,8 +329,14 @@ int mq_publish_plain_lines(struct mq_publish *pub, const char *lines, size_t len
 
 void mq_publish_set_expiry(struct mq_publish *pub)
 {
+	int64_t from_ns = mq_sys->clock_ns(MQ_CLOCK_REAL);
+
+	if (pub->req->delay_ns > 0)
+		pub->common.due_us = (from_ns += pub->req->delay_ns) / 1000;
+	else if (pub->req->due_us > 0)
+		from_ns = (pub->common.due_us = pub->req->due_us) * 1000;
 	if (pub->req->ttl_ns > 0)
-		pub->common.expiry_us = (mq_sys->clock_ns(MQ_CLOCK_REAL) + pub->req->ttl_ns) / 1000;
+		pub->common.expiry_us = (from_ns + pub->req->ttl_ns) / 1000;
 }
 
 /* 1: there is something to read, or the end; 0: a read would stand still.  wait: until it is otherwise. */

@@ -108,6 +108,8 @@ static int append(struct mq_publish *pub, struct mq_out *out, const struct mq_ba
 	struct mq_space_wait wait = {0};
 	int rc;
 	while (mq_publish_is_full(rc = pub->engine->append(out->appender, b, body, ret, pub->err))) {
+		if (pub->dedupe.locked)
+			return rc; /* it is let go first */
 		rc = mq_publish_await_space(pub, out, rc, &wait);
 		if (rc < 0)
 			break;
@@ -117,7 +119,7 @@ static int append(struct mq_publish *pub, struct mq_out *out, const struct mq_ba
 	if (rc == -EEXIST)
 		rc = mq_err_set(pub->err, MQ_EBROKEN, "%s:%u: somebody else published as %s meanwhile", pub->req->topic,
 		                out->partition, pub->req->producer);
-	if (rc < 0)
+	if (rc < 0 && rc != -ESTALE)
 		pub->sending_failed = true;
 	return rc;
 }
@@ -142,6 +144,7 @@ int mq_publish_send_batch(struct mq_publish *pub, struct mq_out *out, const stru
 	    .stored_len = l->len,
 	    .raw_len = l->len,
 	    .count = l->count,
+	    .topic_generation = pub->facts.generation,
 	    .base_time_us = l->base_us,
 	    .max_time_us = l->max_us,
 	};
@@ -159,11 +162,12 @@ int mq_publish_send_batch(struct mq_publish *pub, struct mq_out *out, const stru
 	pub->report.batches++;
 	pub->report.records += l->count;
 	pub->report.bytes += l->len;
-	return mq_publish_sent(pub, out, &ticket, l->count, false);
+	return pub->dedupe.locked ? mq_publish_note_part(pub, &ticket, l->count) : mq_publish_sent(pub, out, &ticket, l->count, false);
 }
 
 int mq_publish_send(struct mq_publish *pub, struct mq_out *out, const struct mq_load *l)
 {
 	int rc = mq_publish_send_batch(pub, out, l);
+	pub->part_sent = 0;
 	return rc == -E2BIG ? mq_publish_send_parts(pub, out, l) : rc;
 }

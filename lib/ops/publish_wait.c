@@ -51,21 +51,17 @@ static void drop_done(struct mq_out *out)
 		out->sent_at++;
 }
 
-int mq_publish_sent(struct mq_publish *pub, struct mq_out *out, const struct mq_ticket *t, uint64_t count, bool skipped)
+static int add(struct mq_publish *pub, struct mq_out *out, const struct mq_sent *s)
 {
-	bool done = t->durable_already;
+	int rc = room_for_sent(pub, out);
 
-	if (joins(out, t, skipped, done)) {
-		struct mq_sent *last = &out->sent[out->sent_n - 1];
-		last->ticket = *t;
-		last->count += count;
-	} else {
-		int rc = room_for_sent(pub, out);
-		if (rc < 0)
-			return rc;
-		out->sent[out->sent_n++] = (struct mq_sent){
-		    .ticket = *t, .offset = skipped ? 0 : t->base_offset, .count = count, .skipped = skipped, .done = done};
-	}
+	if (rc == 0)
+		out->sent[out->sent_n++] = *s;
+	return rc;
+}
+
+static void added(struct mq_publish *pub, struct mq_out *out, bool done)
+{
 	if (!done && !out->dirty) {
 		out->dirty = true;
 		out->next_dirty = pub->dirty;
@@ -75,7 +71,37 @@ int mq_publish_sent(struct mq_publish *pub, struct mq_out *out, const struct mq_
 		mq_publish_confirm(pub);
 	else if (done)
 		drop_done(out);
-	return 0;
+}
+
+int mq_publish_sent(struct mq_publish *pub, struct mq_out *out, const struct mq_ticket *t, uint64_t count, bool skipped)
+{
+	bool done = t->durable_already;
+	int rc = 0;
+
+	if (joins(out, t, skipped, done)) {
+		struct mq_sent *last = &out->sent[out->sent_n - 1];
+		last->ticket = *t;
+		last->count += count;
+	} else {
+		rc = add(pub, out, &(struct mq_sent){
+		    .ticket = *t, .offset = skipped ? 0 : t->base_offset, .count = count, .skipped = skipped, .done = done});
+	}
+	if (rc == 0)
+		added(pub, out, done);
+	return rc;
+}
+
+int mq_publish_sent_before(struct mq_publish *pub, struct mq_out *out, const struct mq_ticket *t, uint32_t partition, uint64_t offset)
+{
+	struct mq_sent s = {.offset = offset, .count = 1, .partition = partition, .skipped = true, .placed = true, .done = !t || t->durable_already};
+	int rc;
+
+	if (t)
+		s.ticket = *t;
+	rc = add(pub, out, &s);
+	if (rc == 0)
+		added(pub, out, s.done);
+	return rc;
 }
 
 /* --- the list of what to wait for ----------------------------------------------------------- */

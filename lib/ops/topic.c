@@ -8,6 +8,7 @@
 #include "base/name.h"
 #include "base/parse.h"
 #include "ops/ops.h"
+#include "ops/transfer.h"
 
 /* --- making and changing -------------------------------------------------------------------- */
 
@@ -38,7 +39,8 @@ int mq_topic_create(struct mq *mq, const char *topic, uint32_t partitions, const
 	rc = mq_ops_looked(mq, mq->store->engine->topic_create(mq->store, topic, partitions, pairs, n_set, dry_run, &mq->err));
 	free(pairs);
 	/* To who asks for a new topic a name that is taken is a bad name, not a failing disk. */
-	return rc == -EEXIST ? mq_err_set(&mq->err, MQ_EUSAGE, "topic %s is there already (mq-topic set changes it)", topic) : rc;
+	return rc == -EEXIST ? mq_err_set(&mq->err, MQ_EUSAGE, "topic %s is there already (mq-topic set changes it, mq-rebalance %s --partitions "
+	                                       "gives it more partitions)", topic, topic) : rc;
 }
 
 int mq_topic_set(struct mq *mq, const char *topic, const struct mq_pair *set, size_t n_set, bool dry_run)
@@ -57,6 +59,8 @@ int mq_topic_set(struct mq *mq, const char *topic, const struct mq_pair *set, si
 int mq_topic_delete(struct mq *mq, const char *topic, bool force, bool dry_run)
 {
 	int rc = mq_ops_begin(mq);
+	if (rc == 0 && !force)
+		rc = mq_transfer_refuse(mq, topic, NULL, &mq->err);
 	return rc < 0 ? rc : mq->store->engine->topic_delete(mq->store, topic, force, dry_run, &mq->err);
 }
 
@@ -164,6 +168,40 @@ int mq_topic_list(struct mq *mq, int (*fn)(void *arg, const char *topic), void *
 	for (size_t at = 0; at < names.buf.len && rc == 0; at += strlen(names.buf.p + at) + 1)
 		rc = fn(arg, names.buf.p + at);
 	mq_buf_release(&names.buf);
+	return mq_ops_looked(mq, rc);
+}
+
+/* Damage has no time; what follows it has. */
+static int find_time(struct mq *mq, struct mq_source *source, uint64_t offset, int64_t *ret_us)
+{
+	const struct mq_engine *e = mq->store->engine;
+	struct mq_loss loss;
+	struct mq_view v;
+	int rc = e->source_seek(source, offset, &loss, &mq->err);
+
+	if (rc == 0)
+		rc = e->source_next(source, &v, &loss, &mq->err);
+	for (int i = 0; i < 100 && rc == MQ_EDAMAGE; i++) {
+		mq->err = (struct mq_err){0};
+		rc = e->source_next(source, &v, &loss, &mq->err);
+	}
+	if (rc == 1)
+		*ret_us = v.batch.base_time_us;
+	return rc < 0 ? rc : 0;
+}
+
+int mq_topic_time(struct mq *mq, const char *topic, uint32_t partition, uint64_t offset, int64_t *ret_us)
+{
+	struct mq_source *source;
+	int rc = mq_ops_look(mq);
+
+	*ret_us = INT64_MIN;
+	if (rc == 0)
+		rc = mq->store->engine->source_open(mq->store, topic, partition, &source, &mq->err);
+	if (rc < 0)
+		return mq_ops_looked(mq, rc);
+	rc = find_time(mq, source, offset, ret_us);
+	mq->store->engine->source_close(source);
 	return mq_ops_looked(mq, rc);
 }
 

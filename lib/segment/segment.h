@@ -54,6 +54,9 @@ int mq_segment_name_it(struct mq_segment *s, int dir, struct mq_err *err);
 /* Remove the temporary file of one that was begun and not named. */
 void mq_segment_abandon(struct mq_segment *s, int dir);
 
+/* remove.c: the segment of that header and its index, durably.  Not there: done. */
+int mq_segment_remove(const struct mq_segment_header *h, int dir, struct mq_err *err);
+
 /* Write header (its checksum seeded for this place) and body at pos, whole.  On failure bytes may stand
  * behind pos that nobody was promised. */
 int mq_segment_write(struct mq_segment *s, uint64_t pos, const struct mq_batch *b, const void *body,

@@ -2,8 +2,11 @@
 /* Acknowledgements from outside: added, counted, and taken into the place.  acks_file.h says how they are stored. */
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 
 #include "spool/acks_file.h"
+#include "spool/areas.h"
+#include "spool/offsets.h"
 #include "spool/owner.h"
 #include "sys/sys.h"
 
@@ -131,15 +134,34 @@ void mq_group_ring(int dir)
 	(void)mq_sys->close(fd);
 }
 
-int mq_acks_add(struct mq_group_topic *g, uint32_t p, const struct mq_commit *now, const uint64_t *offsets, size_t n,
+/* Under the lock, under which owners are evicted: is `was` what still counts?  Then *ret is the place as it is now. */
+static int still_counts(struct mq_group_topic *g, uint32_t p, const struct mq_commit *was, struct mq_commit *ret, struct mq_err *err)
+{
+	uint64_t seq;
+	int which, rc = mq_offsets_follow(g, err);
+
+	if (rc >= 0)
+		rc = mq_group_topic_peek(g, p, ret, &which, &seq, err);
+	if (rc < 0)
+		return rc;
+	if (ret->generation == was->generation && ret->seeks == was->seeks && memcmp(ret->topic_id, was->topic_id, 16) == 0)
+		return 0;
+	return mq_err_set(err, MQ_EDENIED, "%s: the owner of partition %u was evicted, or its place set by hand, meanwhile: not taken",
+	                  g->label, p);
+}
+
+int mq_acks_add(struct mq_group_topic *g, uint32_t p, const struct mq_commit *was, const uint64_t *offsets, size_t n,
                 size_t *ret_done, struct mq_err *err)
 {
+	struct mq_commit now;
 	int rc = lock_acks(g, p, err);
 
 	*ret_done = 0;
 	if (rc < 0)
 		return rc;
-	rc = mq_acks_append(g, p, now, offsets, n, ret_done, err);
+	rc = still_counts(g, p, was, &now, err);
+	if (rc == 0)
+		rc = mq_acks_append(g, p, &now, offsets, n, ret_done, err);
 	unlock_acks(g, p);
 	if (rc == 0 || rc == MQ_EAGAIN || rc == -ENOSPC || rc == -EDQUOT) /* there may be something to tidy */
 		mq_group_ring(g->dir);

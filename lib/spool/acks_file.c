@@ -34,7 +34,7 @@ void mq_ack_encode(uint8_t e[MQ_ACK_LEN], uint64_t at, uint64_t offset, const st
 bool mq_ack_decode(const uint8_t e[MQ_ACK_LEN], uint64_t at, const struct mq_commit *now, uint64_t *ret_offset)
 {
 	*ret_offset = mq_get_le64(e);
-	return mq_get_le32(e + 20) == entry_crc(e, at) && mq_get_le32(e + 8) == now->generation &&
+	return mq_get_le32(e + 20) == entry_crc(e, at) && mq_get_le32(e + 8) <= now->generation &&
 	       mq_get_le32(e + 12) == now->seeks && memcmp(e + 16, now->topic_id, 4) == 0;
 }
 

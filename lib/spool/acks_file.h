@@ -5,6 +5,9 @@
  *   u64 offset, u32 generation, u32 seeks, u32 first 4 bytes of the topic id, u32 CRC32C of the 20 before, seeded
  *   with the entry's position
  *
+ * One counts whose topic and seek count are the place's, its generation not above: what was acknowledged is done, whoever owned
+ * the partition then.
+ *
  * Read and changed under byte 2^33 + p of `locks`, and opened by name under it; whoever only counts reads without.  An
  * entry that does not verify was promised to nobody: who adds one syncs before the answer.
  *

@@ -18,6 +18,13 @@ static const struct mq_conf_key KEYS[] = {
 };
 enum { N_KEYS = sizeof KEYS / sizeof KEYS[0] };
 
+const char *mq_assign_word(int64_t strategy)
+{
+	static const char *const words[] = {"average", "circle", "sticky", "hash", "room", "nearby", "config"};
+
+	return words[strategy];
+}
+
 static const char ROOM[] = "room.", ASSIGN[] = "assign.";
 
 void mq_assign_conf_init(struct mq_assign_conf *c)
@@ -212,7 +219,9 @@ int mq_assign_conf_set(struct mq_assign_conf *c, const char *key, const char *va
 		rc = set_known(c, key, strlen(key), value, strlen(value), err);
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
-	return mq_err_set(err, MQ_EUSAGE, strcmp(key, "sum") == 0 ? "%.200s cannot be set" : "no such key: %.200s", key);
+	return mq_err_set(err, MQ_EUSAGE, strcmp(key, "sum") == 0 ? "%.200s cannot be set"
+	                                                          : "no such key: %.200s (one of room.NAME, assign.NAME, strategy.within, "
+	                                                            "virtual.nodes is wanted)", key);
 }
 
 static int print_rules(const struct mq_assign_rules *rules, const char *prefix, struct mq_buf *out)

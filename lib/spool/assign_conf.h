@@ -73,6 +73,9 @@ int mq_assign_conf_parse(struct mq_assign_conf *c, const char *text, size_t len,
 /* As a user asks.  MQ_EUSAGE: no such key, or a bad value; -ENOMEM; c unchanged. */
 int mq_assign_conf_set(struct mq_assign_conf *c, const char *key, const char *value, struct mq_err *err);
 
+/* The word of an enum mq_assign_strategy. */
+const char *mq_assign_word(int64_t strategy);
+
 /* Add the file's text to out.  0 or -ENOMEM. */
 int mq_assign_conf_print(const struct mq_assign_conf *c, struct mq_buf *out);
 

@@ -32,13 +32,22 @@ static int32_t first_member(const struct mq_assign_case *c, const char *pattern)
 	return -1;
 }
 
+static void give(struct mq_assign_case *c, const struct mq_assign_set *set, int32_t m)
+{
+	uint32_t first = 0;
+
+	for (uint32_t t = 0; t < c->n_topics; first += c->topics[t++].partitions)
+		for (uint32_t p = 0; p < c->topics[t].partitions; p++)
+			if (mq_assign_set_has(set, p) && (c->owner[first + p] < 0 || m < c->owner[first + p]))
+				c->owner[first + p] = m;
+}
+
 void mq_assign_patterns(struct mq_assign_case *c)
 {
 	for (size_t i = 0; i < c->conf->assigns.n; i++) {
 		const struct mq_assign_rule *rule = &c->conf->assigns.v[i];
 		int32_t m = first_member(c, rule->pattern);
-		for (uint32_t p = 0; m >= 0 && p < c->partitions; p++)
-			if (mq_assign_set_has(&rule->set, p) && (c->owner[p] < 0 || m < c->owner[p]))
-				c->owner[p] = m;
+		if (m >= 0)
+			give(c, &rule->set, m);
 	}
 }

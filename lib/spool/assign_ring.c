@@ -77,10 +77,10 @@ static void place_nodes(const struct mq_assign_case *c, const struct mq_assign_s
 	}
 }
 
-int mq_assign_ring(struct mq_assign_case *c, const struct mq_assign_share *s)
+int mq_assign_ring(struct mq_assign_case *c, const struct mq_assign_share *s, const char *name, uint32_t first)
 {
 	uint32_t n = s->n_partitions;
-	uint64_t topic = fnv1a(FNV_BASIS, c->topic);
+	uint64_t topic = fnv1a(FNV_BASIS, name);
 	int32_t member = -1;
 
 	if (!n)
@@ -89,7 +89,7 @@ int mq_assign_ring(struct mq_assign_case *c, const struct mq_assign_share *s)
 	if (!points)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < n; i++)
-		points[i] = (struct point){position(topic, s->partition[i]), s->partition[i], -1, 0};
+		points[i] = (struct point){position(topic, s->partition[i] - first), s->partition[i], -1, 0};
 	qsort(points, n, sizeof *points, by_position);
 	place_nodes(c, s, topic, points);
 	for (uint32_t i = 2 * n; i-- > 0;) { /* the first time round finds whose the last points are */

@@ -3,7 +3,7 @@
  * Each member is to have n/m partitions, n%m of the members one more.
  *
  * Fewest moves: a member keeps as many as it is to have, so one more must go to those who have one more already (KIP-54 asks for
- * the same; with one topic that all members read, this is all there is to it).
+ * the same; with topics that all members read, this is all there is to it).
  *
  * The same answer at each step while owners follow it: (a) who has too many keeps its lowest, and so always these; (b) who has more than
  * n/m is chosen for one more by name, not by how much more: he stays above n/m until the end, and who was not chosen falls to n/m and

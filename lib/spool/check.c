@@ -14,49 +14,8 @@
 #include "format/conf_keys.h"
 #include "spool/check_internal.h"
 #include "spool/dirs.h"
+#include "spool/internal.h"
 #include "sys/sys.h"
-
-enum { CONF_MAX = 64 * 1024 };
-
-/* Lines that this version does not understand: of a newer one, or a slip of the hand. */
-static int unknown_keys(struct mq_check *c, const char *where, const char *name, const struct mq_buf *kept)
-{
-	struct mq_conf_scan s = MQ_CONF_SCAN(kept->len ? kept->p : "", kept->len);
-	struct mq_conf_item item;
-	int rc = 0;
-
-	while (rc == 0 && mq_conf_next(&s, &item, NULL) > 0)
-		rc = mq_check_tell(c, MQ_CHECK_CONFIG, where, name, NULL, mq_check_not(c, "configuration is for people to change"),
-		                   "%.*s: no such key, so it has no effect", (int)(item.key_len > 64 ? 64 : item.key_len), item.key);
-	return rc;
-}
-
-/* The file as it is, sealed by who wrote it?  A slip of the hand and a flipped bit look alike: the owner has to look.
- * Mending takes it as it is. */
-static int seal(struct mq_check *c, int dir, const char *where, const char *name, int (*print)(const void *conf, struct mq_buf *out),
-                const void *conf)
-{
-	struct mq_check_remedy remedy = mq_check_did(c, 0);
-	struct mq_err why = MQ_ERR_INIT;
-	struct mq_buf text = MQ_BUF_INIT;
-	int rc = mq_file_read(dir, name, CONF_MAX, &text, c->err);
-	bool sealed = rc == 0 && mq_conf_sealed(text.p, text.len);
-
-	if (rc == 0 && !sealed) {
-		if (mq_check_mends(c)) {
-			mq_buf_clear(&text);
-			rc = print(conf, &text);
-			if (rc == 0)
-				rc = mq_file_put(dir, name, dir == c->spool->root ? 0640 : c->spool->file_mode, text.p, text.len, true, &why);
-			if (rc < 0)
-				remedy = mq_check_not(c, "it cannot be written");
-		}
-		rc = mq_check_tell(c, MQ_CHECK_CACHE, where, name, NULL, remedy,
-		                   "it is not as mq wrote it: edited by hand, or damaged; look at its lines, then mq-check --mend takes it as it is");
-	}
-	mq_buf_release(&text);
-	return rc;
-}
 
 static int print_topic(const void *conf, struct mq_buf *out)
 {
@@ -84,6 +43,26 @@ static bool partition_name(const char *name, uint64_t *ret)
 	return mq_to_u64_prefix(name, len, ret, &used) == 0 && used == len && (name[0] != '0' || len == 1);
 }
 
+/* A partition that topic.conf did not count when it was read: of a growth that goes on, or was killed; else a stranger. */
+static int uncounted(struct topic_walk *w, const char *name, uint64_t p)
+{
+	const struct mq_topic_conf *c = &w->t->conf;
+	struct mq_topic now;
+	bool counts = false;
+
+	if (mq_topic_open(&now, w->t->spool, w->t->name, NULL) == 0) {
+		counts = p < now.conf.partitions;
+		mq_topic_release(&now);
+	}
+	if (counts)
+		return 0;
+	if (p < c->growing.partitions)
+		return mq_check_tell(w->c, MQ_CHECK_LEFT, w->where, name, NULL, mq_check_not(w->c, "the next growth makes it anew"),
+		                     "of a growth to %u partitions that goes on, or was begun and came to nothing", c->growing.partitions);
+	return mq_check_tell(w->c, MQ_CHECK_DEAD, w->where, name, NULL, mq_check_not(w->c, "remove it by hand"),
+	                     "topic.conf knows of no such partition");
+}
+
 static int in_topic(void *arg, const char *name, const struct mq_stat *st)
 {
 	struct topic_walk *w = arg;
@@ -95,10 +74,7 @@ static int in_topic(void *arg, const char *name, const struct mq_stat *st)
 		return mq_check_tell(w->c, MQ_CHECK_DEAD, w->where, name, NULL, mq_check_not(w->c, "whoever publishes to the topic, reads or makes it does it"),
 		                     "the topic was deleted, and its files are still to go");
 	if (S_ISDIR(st->mode) && partition_name(name, &p))
-		return p < w->t->conf.partitions
-		           ? 0
-		           : mq_check_tell(w->c, MQ_CHECK_DEAD, w->where, name, NULL, mq_check_not(w->c, "remove it by hand"),
-		                           "topic.conf knows of no such partition");
+		return p < w->t->conf.partitions ? 0 : uncounted(w, name, p);
 	if (mq_check_is_temporary(name))
 		return mq_check_stray(w->c, w->t->dir, w->where, name, st);
 	return mq_check_stranger(w->c, w->where, name);
@@ -122,6 +98,23 @@ static int partitions(struct mq_check *c, struct mq_topic *t)
 	return rc;
 }
 
+/* An internal topic whose topic was deleted by one who was killed then. */
+static int orphan(struct mq_check *c, struct mq_topic *t, const char *where)
+{
+	struct mq_check_remedy remedy = mq_check_did(c, 0);
+	struct mq_err why = MQ_ERR_INIT;
+	int rc = mq_internal_orphan(t, &why);
+
+	if (rc == 0)
+		return 0;
+	if (rc < 0)
+		return mq_check_tell(c, MQ_CHECK_CONFIG, where, "topic.conf", NULL, mq_check_not(c, "configuration is for people to change"), "%s",
+		                     why.text);
+	if (mq_check_mends(c) && mq_topic_remove(t, &why) < 0)
+		remedy = mq_check_not(c, why.text);
+	return mq_check_tell(c, MQ_CHECK_LEFT, where, NULL, NULL, remedy, "what groups kept of a topic that was deleted");
+}
+
 static int topic(void *arg, const char *name)
 {
 	struct mq_check *c = arg;
@@ -143,13 +136,15 @@ static int topic(void *arg, const char *name)
 		                (long long)c->opt->partition, t.conf.partitions);
 	c->sums.topics++;
 	if (rc == 0)
-		rc = unknown_keys(c, w.where, "topic.conf", &t.conf.kept);
+		rc = mq_check_unknown_keys(c, w.where, "topic.conf", &t.conf.kept);
 	if (rc == 0)
-		rc = seal(c, t.dir, w.where, "topic.conf", print_topic, &t.conf);
+		rc = mq_check_seal(c, t.dir, w.where, "topic.conf", print_topic, &t.conf);
 	if (rc == 0)
 		rc = mq_check_each(c, t.dir, w.where, in_topic, &w);
 	if (rc == 0)
 		rc = partitions(c, &t);
+	if (rc == 0 && t.conf.internal[0])
+		rc = orphan(c, &t, w.where);
 	mq_topic_release(&t);
 	return rc;
 }
@@ -190,7 +185,8 @@ static int count_topic(void *arg, const char *name)
 /* ---- the spool ---- */
 static int in_root(void *arg, const char *name, const struct mq_stat *st)
 {
-	static const char *const known[] = {"spool.conf", "topics", "groups", "exchanges", "replicas", "lost+found"};
+	static const char *const known[] = {"spool.conf", "topics", "groups", "exchanges", "replicas", "lost+found", "retain.lock",
+	                                    "retain.seen"};
 	struct mq_check *c = arg;
 
 	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
@@ -207,7 +203,7 @@ static int in_topics(void *arg, const char *name, const struct mq_stat *st)
 
 	if (mq_check_is_temporary(name))
 		return mq_check_stray(c, c->spool->topics, "topics", name, st);
-	if (!S_ISDIR(st->mode) || name[0] == '.' || !mq_name_ok(name, strlen(name)))
+	if (!S_ISDIR(st->mode) || name[0] == '.' || (!mq_name_ok(name, strlen(name)) && !mq_internal_is(name)))
 		return mq_check_stranger(c, "topics", name);
 	return 0;
 }
@@ -215,10 +211,10 @@ static int in_topics(void *arg, const char *name, const struct mq_stat *st)
 static int whole(struct mq_check *c)
 {
 	const struct mq_spool *s = c->spool;
-	int rc = unknown_keys(c, "", "spool.conf", &s->conf.kept);
+	int rc = mq_check_unknown_keys(c, "", "spool.conf", &s->conf.kept);
 
 	if (rc == 0)
-		rc = seal(c, s->root, "", "spool.conf", print_spool, &s->conf);
+		rc = mq_check_seal(c, s->root, "", "spool.conf", print_spool, &s->conf);
 	if (rc == 0 && s->copied)
 		rc = mq_check_tell(c, MQ_CHECK_CACHE, "", "spool.conf", NULL, mq_check_not(c, "it is still a copy"),
 		                   "this is a copy: it names another inode, so what its groups say was durable is not counted; to make it a "
@@ -229,6 +225,8 @@ static int whole(struct mq_check *c)
 		rc = mq_check_each(c, s->topics, "topics", in_topics, c);
 	if (rc == 0)
 		rc = mq_topic_each(c->spool, topic, c, c->err);
+	if (rc == 0)
+		rc = mq_internal_each(c->spool, topic, c, c->err);
 	return rc == 0 ? mq_check_members(c) : rc;
 }
 
@@ -240,6 +238,8 @@ int mq_spool_check(struct mq_spool *s, const struct mq_check_options *opt, struc
 
 	if (opt->progress)
 		rc = opt->topic ? count_topic(&c, opt->topic) : mq_topic_each(s, count_topic, &c, c.err);
+	if (rc == 0 && opt->progress && !opt->topic)
+		rc = mq_internal_each(s, count_topic, &c, c.err);
 	if (rc == 0)
 		rc = opt->topic ? topic(&c, opt->topic) : whole(&c);
 	mq_zip_release(&c.zip);

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "format/control.h"
+#include "format/intent.h"
+#include "format/run.h"
 #include "format/record.h"
 #include "spool/check_internal.h"
 
@@ -55,9 +57,26 @@ static const char *control_fault(const struct mq_batch *b, const uint8_t *body, 
 	}
 }
 
-/* Decompress and walk.  0, MQ_EDAMAGE, MQ_ECONFIG, -ENOMEM. */
-static int records(struct mq_check *c, const struct mq_batch *b, const uint8_t *body, struct mq_err *why)
+/* A record of intents@TOPIC@GROUP. */
+static int intent(const struct mq_rec *r, struct mq_err *why)
 {
+	struct mq_intent_target target;
+	struct mq_intent_walk w;
+	struct mq_intent i;
+	int rc = mq_intent_open(&w, r->payload, r->payload_len, &i, why);
+
+	while (rc == 0 && (rc = mq_intent_next(&w, &target)) == 1)
+		rc = 0;
+	if (rc == MQ_EDAMAGE && !why->code)
+		mq_err_set(why, rc, "an intent contradicts itself");
+	return rc;
+}
+
+/* Decompress and walk.  0, MQ_EDAMAGE, MQ_ECONFIG, -ENOMEM. */
+static int records(struct mq_check *c, const struct mq_topic *t, const struct mq_batch *b, const uint8_t *body, struct mq_err *why)
+{
+	bool intents = strncmp(t->conf.internal, "intents@", 8) == 0, runs = strncmp(t->conf.internal, "runs@", 5) == 0;
+	struct mq_run_facts run;
 	struct mq_header_view header;
 	struct mq_walk w;
 	struct mq_rec r;
@@ -75,6 +94,10 @@ static int records(struct mq_check *c, const struct mq_batch *b, const uint8_t *
 		rc = 0;
 		while (r.headers && (rc = mq_header_next(&at, r.headers + r.headers_len, &header)) > 0)
 			;
+		if (rc == 0 && intents)
+			rc = intent(&r, why);
+		if (rc == 0 && runs)
+			rc = mq_run_read(r.payload, r.payload_len, &run, why);
 	}
 	if (rc == MQ_EDAMAGE && !why->code)
 		mq_err_set(why, rc, "the batch's records contradict its header");
@@ -97,7 +120,7 @@ int mq_check_batch(struct mq_check_partition *part, const struct mq_segment *s, 
 	else if (b->kind == MQ_BATCH_CONTROL)
 		fault = control_fault(b, body, &gap, &is_gap);
 	if (!fault && b->kind != MQ_BATCH_CONTROL) {
-		rc = records(c, b, body, &why);
+		rc = records(c, part->t, b, body, &why);
 		if (rc == MQ_EDAMAGE)
 			fault = why.text;
 		else if (rc == MQ_ECONFIG)

@@ -278,7 +278,7 @@ static int not_in_log(struct mq_check_partition *part, const struct mq_check_fil
 
 	mq_check_segment_name(f, "seg", name);
 	return mq_check_tell(part->c, MQ_CHECK_DEAD, part->where, name, &(struct mq_check_place){.length = f->size},
-	                     mq_check_not(part->c, "nothing reads it: remove it by hand, or leave it"), "the segment is not in the log%s", why);
+	                     mq_check_not(part->c, "nothing reads it: mq-retain removes it when it is a day old and verifies, else do it by hand"), "the segment is not in the log%s", why);
 }
 
 /* Was what came before the oldest segment of the log removed by retention? */

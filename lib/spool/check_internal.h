@@ -10,8 +10,10 @@
  *   check_segment.c    the batches of one segment
  *   check_batch.c      what one batch holds
  *   check_index.c      its index
+ *   check_ids.c        files of ids beside a log
  *   check_state.c      state, start, producers
- *   check_group.c      groups: their places in a topic, acknowledgements
+ *   check_group.c      groups: their files in a topic, acknowledgements
+ *   check_offsets.c    their places
  *   check_members.c    what else is in groups/
  *   check_mend.c       what changes something
  *
@@ -133,6 +135,12 @@ int mq_check_each(struct mq_check *c, int dir, const char *where, int (*fn)(void
                   void *arg);
 /* A name that nothing of the format has: told as dead. */
 int mq_check_stranger(struct mq_check *c, const char *where, const char *name);
+
+/* check_conf.c: lines of a configuration file that mean nothing; is it as mq wrote it; and the whole of a group's. */
+int mq_check_unknown_keys(struct mq_check *c, const char *where, const char *name, const struct mq_buf *kept);
+int mq_check_seal(struct mq_check *c, int dir, const char *where, const char *name,
+                  int (*print)(const void *conf, struct mq_buf *out), const void *conf);
+int mq_check_group_conf(struct mq_check *c, int dir, const char *group, const char *where);
 /* A temporary file or directory that nobody has touched for a while: told, removed with mend. */
 int mq_check_stray(struct mq_check *c, int dir, const char *where, const char *name, const struct mq_stat *st);
 /* Is it a name that temporary files have? */
@@ -141,6 +149,9 @@ bool mq_check_is_temporary(const char *name);
 int mq_check_zeros(int fd, uint64_t at, uint64_t len, uint64_t *ret_bad);
 /* Read len bytes; the number read; negative. */
 ssize_t mq_check_read(int fd, void *buf, size_t len, uint64_t at);
+/* check_claims.c: claimed.P of a group; end: of its partition's log, UINT64_MAX: unknown. */
+int mq_check_claims(struct mq_check *c, const char *where, const char *name, int fd, uint64_t size, const uint8_t topic_id[16],
+                    uint64_t end);
 /* A slot of a file: 1 verifies, 0 never written, MQ_EDAMAGE: bad, and not because somebody is writing it just now. */
 typedef uint64_t mq_check_slot_fn(const uint8_t raw[MQ_SLOT_LEN], uint32_t block, void *ret);
 int mq_check_slot(int fd, uint32_t block, mq_check_slot_fn *decode, void *ret, uint64_t *ret_seq);
@@ -191,6 +202,10 @@ int mq_check_index_close(struct mq_check_index *ix, const struct mq_segment *s, 
 int mq_check_batch(struct mq_check_partition *part, const struct mq_segment *s, uint64_t pos, const struct mq_batch *b,
                    const uint8_t *body);
 
+/* check_ids.c */
+bool mq_check_holds_ids(const struct mq_topic *t);
+int mq_check_ids(struct mq_check_partition *part);
+
 /* check_state.c */
 int mq_check_state(struct mq_check_partition *part);
 int mq_check_start(struct mq_check_partition *part);
@@ -210,5 +225,23 @@ int mq_mend_start(struct mq_check_partition *part, struct mq_err *why);
 int mq_mend_index(struct mq_check_index *ix, const struct mq_segment *s, uint64_t limit, bool head, struct mq_err *why);
 /* Remove a file of a partition under its append lock. */
 int mq_mend_remove(struct mq_check_partition *part, const char *name, struct mq_err *why);
+
+/* check_group.c: a group's directory in a topic. */
+struct mq_check_group {
+	struct mq_check *c;
+	struct mq_topic *t;
+	const uint64_t *end;
+	char where[512];       /* "groups/billing/topics/orders" */
+	int dir;
+	unsigned seen;
+};
+int mq_check_group_bad(struct mq_check_group *g, const char *name, uint64_t position, uint64_t length, const char *text);
+/* Where the log of p ends now. */
+uint64_t mq_check_group_end(struct mq_check_group *g, uint32_t p);
+int mq_check_group_cannot(struct mq_check_group *g, int rc, const char *name);
+int mq_check_group_unfinished(struct mq_check_group *g, const char *name, uint64_t size);
+
+/* check_offsets.c */
+int mq_check_offsets(struct mq_check_group *g, int fd, uint64_t size);
 
 #endif

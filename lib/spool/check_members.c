@@ -83,6 +83,8 @@ static int part_of_group(void *arg, const char *name, const struct mq_stat *st)
 		return below(w, group, name, member);
 	if (S_ISDIR(st->mode) && strcmp(name, "topics") == 0)
 		return below(w, group, name, topic_place);
+	if (S_ISREG(st->mode) && strcmp(name, "group.conf") == 0)
+		return mq_check_group_conf(w->c, w->dir, group, w->where);
 	if (mq_check_is_temporary(name))
 		return mq_check_stray(w->c, w->dir, w->where, name, st);
 	return mq_check_stranger(w->c, w->where, name);

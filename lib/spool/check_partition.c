@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "format/ids.h"
 #include "spool/check_internal.h"
 #include "spool/dirs.h"
 #include "sys/sys.h"
@@ -83,7 +84,7 @@ static int name_of(void *arg, const char *name, const struct mq_stat *st)
 	static const char *const others[] = {"state", "producers"};
 	struct names *n = arg;
 	uint8_t id4[4];
-	uint64_t base;
+	uint64_t base, end;
 
 	for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
 		if (strcmp(name, wanted[i]) == 0) {
@@ -97,6 +98,10 @@ static int name_of(void *arg, const char *name, const struct mq_stat *st)
 		return 0;
 	if (mq_segment_name_parse(name, "idx", &base, id4))
 		return lone_index(n->part, name, base, id4);
+	if (mq_check_holds_ids(n->part->t) && mq_ids_name_parse(name, &base, &end))
+		return 0;
+	if (mq_check_holds_ids(n->part->t) && strncmp(name, ".tmp-", 5) == 0) /* made without a lock */
+		return mq_check_stray(n->part->c, n->part->dir, n->part->where, name, st);
 	if (mq_check_is_temporary(name))
 		return stray(n->part, name, st);
 	return mq_check_stranger(n->part->c, n->part->where, name);
@@ -230,6 +235,8 @@ static int run(struct mq_check_partition *part)
 		                   (unsigned long long)part->log_start, (unsigned long long)part->end_offset);
 	if (rc == 0)
 		rc = mq_check_producers(part);
+	if (rc == 0)
+		rc = mq_check_ids(part);
 	return rc == 0 ? tell_pending(part) : rc;
 }
 

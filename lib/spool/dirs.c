@@ -207,12 +207,18 @@ static int write_all(int fd, const char *p, size_t len)
 
 int mq_file_put(int dir, const char *name, unsigned mode, const void *bytes, size_t len, bool replace, struct mq_err *err)
 {
+	return mq_file_put_from(dir, dir, name, mode, bytes, len, replace, err);
+}
+
+int mq_file_put_from(int from, int dir, const char *name, unsigned mode, const void *bytes, size_t len, bool replace,
+                     struct mq_err *err)
+{
 	char tmp[32];
 	int rc = mq_random_name(".tmp-", tmp, err), fd;
 
 	if (rc < 0)
 		return rc;
-	fd = mq_sys->openat(dir, tmp, O_WRONLY | O_CREAT | O_EXCL, mode);
+	fd = mq_sys->openat(from, tmp, O_WRONLY | O_CREAT | O_EXCL, mode);
 	if (fd < 0)
 		return mq_err_sys(err, fd, "cannot create %s", name);
 	rc = mq_sys->fchmod(fd, mode);
@@ -221,10 +227,10 @@ int mq_file_put(int dir, const char *name, unsigned mode, const void *bytes, siz
 	if (rc == 0)
 		rc = mq_sys->fdatasync(fd);
 	if (rc == 0)
-		rc = mq_sys->renameat(dir, tmp, dir, name, replace);
+		rc = mq_sys->renameat(from, tmp, dir, name, replace);
 	(void)mq_sys->close(fd);
 	if (rc < 0) {
-		(void)mq_sys->unlinkat(dir, tmp, false);
+		(void)mq_sys->unlinkat(from, tmp, false);
 		return mq_err_sys(err, rc, "cannot write %s", name);
 	}
 	return mq_dir_sync(dir, name, err);

@@ -26,6 +26,9 @@ int mq_dir_remove(int dir, const char *name, int depth, struct mq_err *err);
 int mq_file_read(int dir, const char *name, size_t max, struct mq_buf *ret, struct mq_err *err);
 /* Temporary name, write, fdatasync, rename, fsync of dir.  replace false: -EEXIST where it is there. */
 int mq_file_put(int dir, const char *name, unsigned mode, const void *bytes, size_t len, bool replace, struct mq_err *err);
+/* The same with the temporary name in `from`: who watches that directory hears of the rename itself (IN_MOVED_FROM). */
+int mq_file_put_from(int from, int dir, const char *name, unsigned mode, const void *bytes, size_t len, bool replace,
+                     struct mq_err *err);
 /* An empty file with room for `allocate` bytes, synced but for its name; one that is there already gets the room. */
 int mq_file_ensure(int dir, const char *name, unsigned mode, size_t allocate, struct mq_err *err);
 

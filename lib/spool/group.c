@@ -10,7 +10,10 @@
 #include "base/name.h"
 #include "log/slots.h"
 #include "spool/acks_file.h"
+#include "spool/areas.h"
+#include "spool/claims.h"
 #include "spool/dirs.h"
+#include "spool/internal.h"
 #include "sys/sys.h"
 
 int mq_groups_closed(const struct mq_spool *s, struct mq_err *err)
@@ -201,6 +204,32 @@ static int take_away(struct removal *r, const char *topic, int dir)
 	return rc < 0 ? rc : mq_dir_remove(r->topics, gone, 0, r->err);
 }
 
+/* Who was evicted owns nothing, and is told when it wakes.  As lock_out: of each partition the bytes that count. */
+static int lock_out_owners(const struct removal *r, const char *topic, int locks)
+{
+	struct mq_group_topic g;
+	struct mq_topic t;
+	struct mq_commit c;
+	uint64_t seq;
+	int which, rc = mq_topic_open(&t, r->s, topic, NULL);
+
+	if (rc < 0)
+		return -EAGAIN;
+	rc = mq_group_topic_open(&g, &t, r->group, false, NULL);
+	for (uint32_t p = 0; p < t.conf.partitions && rc == 0; p++) {
+		rc = mq_group_topic_peek(&g, p, &c, &which, &seq, NULL);
+		if (rc == 0)
+			rc = mq_group_try_byte(locks, mq_group_owner_byte(c.area, p));
+		if (rc == 0)
+			rc = mq_sys->lock_test(locks, MQ_LOCK_WRITE, mq_group_handler_byte(c.area, p), 1);
+		if (rc == 0)
+			rc = mq_sys->lock_test(locks, MQ_LOCK_WRITE, mq_group_shared_byte(c.area, p, 0), MQ_GROUP_SHARED_LEN);
+	}
+	mq_group_topic_release(&g);
+	mq_topic_release(&t);
+	return rc < 0 ? -EAGAIN : rc;
+}
+
 /* All owner bytes at once: nobody takes a partition while its files go.  Nor while a killed owner's handler is at work. */
 static int lock_out(const struct removal *r, const char *topic, int locks)
 {
@@ -209,6 +238,10 @@ static int lock_out(const struct removal *r, const char *topic, int locks)
 
 	if (rc == 0)
 		rc = mq_sys->lock_test(locks, MQ_LOCK_WRITE, MQ_GROUP_HANDLER_BYTE, handlers);
+	if (rc == 0)
+		rc = mq_sys->lock_test(locks, MQ_LOCK_WRITE, MQ_GROUP_SHARED_BYTE, MQ_GROUP_SHARED_BYTE);
+	if (rc == 1 || rc == -EAGAIN || rc == -EACCES)
+		rc = lock_out_owners(r, topic, locks);
 	if (rc == 1)
 		return mq_err_set(r->err, MQ_EAGAIN, "group %s, %s: a killed member's handler lives on; stop it, or use --force", r->group,
 		                  topic);
@@ -231,6 +264,8 @@ static int remove_topic(void *arg, const char *topic)
 		rc = mq_err_sys(r->err, locks, "group %s, %s: cannot open locks", r->group, topic);
 	if (locks >= 0 && !r->force)
 		rc = lock_out(r, topic, locks);
+	if (rc == 0 && !r->dry_run)
+		rc = mq_internal_remove(r->s, NULL, topic, r->group, r->err);
 	if (rc == 0 && !r->dry_run)
 		rc = take_away(r, topic, dir);
 	if (locks >= 0)
@@ -285,9 +320,11 @@ struct search {
 	uint64_t *pos, *offset, *committed;
 };
 
-/* The place, and what was acknowledged above it from outside: that, too, was promised to last.  1: there is a place. */
+/* The place, and what was acknowledged or given out above it: of that, too, something is said that must not come to be said of
+ * another record.  1: there is a place. */
 static int read_committed(struct mq_group_topic *g, uint32_t p, struct mq_commit *ret, uint64_t *committed)
 {
+	struct mq_claims_numbers claims;
 	struct mq_acks acks;
 	uint64_t seq;
 	int which, rc = mq_group_topic_read(g, p, ret, &which, &seq, NULL);
@@ -302,7 +339,10 @@ static int read_committed(struct mq_group_topic *g, uint32_t p, struct mq_commit
 	if (acks.n > 0 && acks.offset[acks.n - 1] >= *committed)
 		*committed = acks.offset[acks.n - 1] + 1;
 	mq_acks_release(&acks);
-	return 1;
+	rc = mq_claims_count(g, p, ret, -1, &claims, NULL);
+	if (rc == 0 && claims.top > *committed) /* given out; of some it says that they are done, of others how often they failed */
+		*committed = claims.top;
+	return rc < 0 && rc != MQ_EDAMAGE ? rc : 1;
 }
 
 static int ask_group(void *arg, const char *group)
@@ -341,26 +381,4 @@ int mq_group_witness(struct mq_topic *t, uint32_t p, const struct mq_segment_id 
 		return mq_sys->statat(t->spool->root, "groups", &st) == -ENOENT ? 0 : -EBUSY;
 	rc = mq_group_each(t->spool, ask_group, &q, NULL);
 	return rc == -EACCES || rc == -EPERM || rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM ? -EBUSY : rc;
-}
-
-int mq_group_owner(struct mq_group_topic *g, uint32_t p, char ret_line[MQ_GROUP_OWNER_LEN], bool *ret_handler,
-                   struct mq_err *err)
-{
-	int fd, owned = 0, handler = 0;
-
-	memset(ret_line, 0, MQ_GROUP_OWNER_LEN);
-	*ret_handler = false;
-	if (g->locks < 0)
-		return mq_err_set(err, MQ_EDENIED, "%s: locks cannot be opened, so nobody can tell who owns what", g->label);
-	owned = mq_sys->lock_test(g->locks, MQ_LOCK_WRITE, p, 1);
-	handler = mq_sys->lock_test(g->locks, MQ_LOCK_WRITE, MQ_GROUP_HANDLER_BYTE + p, 1);
-	if (owned < 0 || handler < 0)
-		return mq_err_sys(err, owned < 0 ? owned : handler, "%s: cannot ask for locks", g->label);
-	*ret_handler = handler == 1;
-	fd = mq_sys->openat(g->dir, "owners", O_RDONLY, 0);
-	if (fd >= 0) {
-		(void)mq_sys->pread(fd, ret_line, MQ_GROUP_OWNER_LEN - 1, (uint64_t)p * MQ_GROUP_OWNER_LEN);
-		(void)mq_sys->close(fd);
-	}
-	return owned;
 }

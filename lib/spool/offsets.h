@@ -29,8 +29,9 @@ int mq_offsets_follow(struct mq_group_topic *g, struct mq_err *err);
 void mq_offsets_note_failed(struct mq_group_topic *g);
 bool mq_offsets_failed(struct mq_group_topic *g);
 
-/* Under the lock, alone: a synced copy takes its place, with this slot in it (raw NULL: just so).  g->offsets is the new one. */
-int mq_offsets_replace(struct mq_group_topic *g, uint32_t block, const uint8_t raw[MQ_SLOT_LEN], struct mq_err *err);
+/* Under the lock, alone: a synced copy takes its place, with this slot in it (its number; raw NULL: just so).  g->offsets is the
+ * new one.  anew: of that slot's partition nothing comes along that does not verify. */
+int mq_offsets_replace(struct mq_group_topic *g, uint32_t slot, const uint8_t raw[MQ_SLOT_LEN], bool anew, struct mq_err *err);
 
 /* Set the place though nobody can read it, or somebody owns the partition: the owner is rung, finds another seek count, and ends. */
 int mq_offsets_force_seek(struct mq_group_topic *g, uint32_t p, uint64_t offset, struct mq_err *err);

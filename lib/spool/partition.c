@@ -37,6 +37,19 @@ static int witness(void *arg, const struct mq_segment_id *segment, uint64_t *pos
 	return mq_group_witness(part->topic, part->number, segment, pos, offset, committed);
 }
 
+static int generation(void *arg, uint32_t *ret, struct mq_err *err)
+{
+	const struct mq_partition *part = arg;
+	struct mq_topic now;
+	int rc = mq_topic_open(&now, part->topic->spool, part->topic->name, err);
+
+	if (rc < 0)
+		return rc;
+	*ret = mq_topic_conf_generation(&now.conf);
+	mq_topic_release(&now);
+	return 0;
+}
+
 static void notice(void *arg, const char *text)
 {
 	const struct mq_partition *part = arg;
@@ -66,13 +79,14 @@ int mq_partition_log(struct mq_partition *part, struct mq_topic *t, uint32_t p, 
 	const struct mq_topic_conf *c = &t->conf;
 	struct mq_log_options opt = {
 	    .partition = p,
-	    .topic_generation = c->generations[c->n_generations ? c->n_generations - 1 : 0].number,
+	    .topic_generation = mq_topic_conf_generation(c),
 	    .mode = t->spool->file_mode,
 	    .copied = t->spool->copied,
 	    .patience = t->spool->patience,
 	    .label = part->label,
 	    .witness = witness,
 	    .witness_arg = part,
+	    .generation = generation,
 	    .notice = notice,
 	    .notice_arg = part,
 	};

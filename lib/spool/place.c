@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A group's place in a partition as it is read: from two slots, of which one may be torn.  The file was made with room for the
+ * A group's place in a partition as it is read (areas.h: from which slot).  The file was made with room for the
  * partitions that the topic began with, and is never shortened, so what lies behind its end is no slot that was never written:
  * it was cut off, and nobody can know what it said.
  */
@@ -9,14 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "log/slots.h"
+#include "spool/areas.h"
 #include "spool/group.h"
 #include "sys/sys.h"
-
-static uint64_t decode(const uint8_t raw[MQ_SLOT_LEN], uint32_t block, void *ret)
-{
-	return mq_commit_decode(raw, block, ret);
-}
 
 uint32_t mq_group_made_for(const struct mq_group_topic *g)
 {
@@ -50,42 +45,47 @@ static int check_size(const struct mq_group_topic *g, struct mq_err *err)
 	return mq_err_set(err, MQ_EDAMAGE, "offsets: it was cut short; restore it, or set the place with mq-group seek");
 }
 
-static int read_pair(const struct mq_group_topic *g, uint32_t p, bool made, struct mq_commit *ret, int *ret_which,
-                     uint64_t *ret_seq, struct mq_err *err)
-{
-	int rc = mq_slots_read(g->offsets, p * 2, made, decode, ret, sizeof *ret, ret_which, ret_seq, "offsets", err);
-
-	if (rc == MQ_EDAMAGE)
-		mq_err_suffix(err, "; restore it, or set the place with mq-group seek");
-	return rc;
-}
-
-/* 1: what counts is all that a cut has left of it. */
-static int read_place(const struct mq_group_topic *g, uint32_t p, struct mq_commit *ret, int *ret_which, uint64_t *ret_seq,
-                      struct mq_err *err)
+/* All areas of it, as far as they were made. */
+int mq_group_topic_areas(const struct mq_group_topic *g, uint32_t p, struct mq_areas *ret, struct mq_err *err)
 {
 	bool made = p < mq_group_made_for(g);
-	int rc = made ? 0 : check_size(g, err);
+	int rc = mq_areas_read(g, p, made, ret, NULL);
 
-	if (rc < 0)
-		return rc;
-	rc = read_pair(g, p, made, ret, ret_which, ret_seq, NULL);
-	if (rc != 0) /* or it was just being made */
-		rc = read_pair(g, p, made && !is_unfinished(g), ret, ret_which, ret_seq, err);
-	return rc;
+	if (rc < 0 || ret->cut) /* or it was just being made */
+		rc = mq_areas_read(g, p, made && !is_unfinished(g), ret, err);
+	return rc < 0 || made ? rc : check_size(g, err);
 }
 
-/* The first slot alone was ever written, and is bad.  The first commit goes to the second one, when the place that a group
- * begins at is durable in the first: so none was made, whether the write was torn or a bit has flipped since. */
-static bool nothing_committed(const struct mq_group_topic *g, uint32_t p)
+/* Of another topic of that name there is no place, but generations rise. */
+static void take_place(const struct mq_group_topic *g, const struct mq_areas *areas, struct mq_commit *ret, int *ret_which,
+                       uint64_t *ret_seq)
 {
-	uint8_t raw[MQ_SLOT_LEN];
-	ssize_t n = mq_sys->pread(g->offsets, raw, sizeof raw, (uint64_t)(2 * p + 1) * MQ_SLOT_BLOCK);
+	const struct mq_area *a = areas->counts < 0 ? NULL : &areas->area[areas->counts];
 
-	if (n < 0 || (n < MQ_SLOT_LEN && (p < mq_group_made_for(g) || check_size(g, NULL) < 0)))
-		return false; /* or it is not there any more */
-	memset(raw + n, 0, sizeof raw - (size_t)n);
-	return mq_slot_empty(raw);
+	*ret = (struct mq_commit){0};
+	*ret_which = a ? a->which : -1;
+	*ret_seq = a ? a->seq : 0;
+	if (a && memcmp(a->commit.topic_id, g->topic->conf.id, 16) == 0) {
+		*ret = a->commit;
+	} else if (a) {
+		ret->generation = a->commit.generation;
+		ret->area = a->commit.area;
+		*ret_which = -2 - a->which; /* the slot it stands in, for whoever writes on */
+	}
+}
+
+int mq_group_topic_peek(const struct mq_group_topic *g, uint32_t p, struct mq_commit *ret, int *ret_which, uint64_t *ret_seq,
+                        struct mq_err *err)
+{
+	struct mq_areas areas;
+	int rc = mq_group_topic_areas(g, p, &areas, err);
+
+	if (rc < 0) {
+		mq_err_prefix(err, "%s", g->label);
+		return rc;
+	}
+	take_place(g, &areas, ret, ret_which, ret_seq);
+	return 0;
 }
 
 __attribute__((format(printf, 2, 3))) static void tell(struct mq_group_topic *g, const char *fmt, ...)
@@ -105,27 +105,18 @@ __attribute__((format(printf, 2, 3))) static void tell(struct mq_group_topic *g,
 int mq_group_topic_read(struct mq_group_topic *g, uint32_t p, struct mq_commit *ret, int *ret_which, uint64_t *ret_seq,
                         struct mq_err *err)
 {
-	int rc;
+	struct mq_areas areas;
+	int rc = mq_group_topic_areas(g, p, &areas, err);
 
 	memset(ret, 0, sizeof *ret);
-	rc = read_place(g, p, ret, ret_which, ret_seq, err);
-	if (rc == 1)
-		tell(g, "offsets was cut short, and of the place in partition %u one slot is left, which may be the older one", p);
-	if (rc == MQ_EDAMAGE && nothing_committed(g, p)) {
-		tell(g, "the first place in partition %u does not verify: torn, or a flipped bit; nothing was committed yet", p);
-		if (err)
-			*err = (struct mq_err)MQ_ERR_INIT;
-		*ret_which = -1;
-		*ret_seq = 0;
-		rc = 0;
-	}
 	if (rc < 0) {
 		mq_err_prefix(err, "%s", g->label);
 		return rc;
 	}
-	if (*ret_which >= 0 && memcmp(ret->topic_id, g->topic->conf.id, 16) != 0) {
-		memset(ret, 0, sizeof *ret); /* another topic of that name */
-		*ret_which = -1 - *ret_which - 1; /* -2, -3: the slot it stands in, for whoever writes on */
-	}
+	if (areas.cut)
+		tell(g, "offsets was cut short, and of the place in partition %u one slot is left, which may be the older one", p);
+	if (areas.torn)
+		tell(g, "the first place in partition %u does not verify: torn, or a flipped bit; nothing was committed yet", p);
+	take_place(g, &areas, ret, ret_which, ret_seq);
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include "base/crc32c.h"
 #include "base/name.h"
 #include "spool/dirs.h"
+#include "spool/internal.h"
 #include "sys/sys.h"
 
 enum { CONF_MAX = 64 * 1024 };
@@ -39,7 +40,7 @@ int mq_topic_lacks(const struct mq_topic *t, int rc, struct mq_err *err)
 
 int mq_topic_open(struct mq_topic *t, struct mq_spool *s, const char *name, struct mq_err *err)
 {
-	int rc = mq_name_check(name, "topic", err);
+	int rc = mq_internal_is(name) ? 0 : mq_name_check(name, "topic", err);
 
 	memset(t, 0, sizeof *t);
 	t->spool = s;
@@ -101,24 +102,34 @@ static int put_conf(int dir, const struct mq_spool *s, const struct mq_topic_con
 	return rc;
 }
 
+static int make_partition(int dir, const char *name, uint32_t p, const struct mq_spool *s, const struct mq_topic_conf *conf,
+                          struct mq_err *err)
+{
+	struct mq_log_options opt = {.partition = p,
+	                             .topic_generation = mq_topic_conf_generation(conf),
+	                             .mode = s->file_mode,
+	                             .label = "new topic"};
+	int rc, fd = mq_dir_make(dir, name, s->dir_mode, err);
+
+	if (fd < 0)
+		return fd;
+	memcpy(opt.topic_id, conf->id, sizeof opt.topic_id);
+	rc = mq_log_create(fd, &opt, err);
+	(void)mq_sys->close(fd);
+	return rc;
+}
+
 static int make_partitions(int dir, const struct mq_spool *s, const struct mq_topic_conf *conf, struct mq_err *err)
 {
-	for (uint32_t p = 0; p < conf->partitions; p++) {
-		struct mq_log_options opt = {.partition = p, .mode = s->file_mode, .label = "new topic"};
-		char number[16];
-		int fd, rc;
+	int rc = 0;
 
-		memcpy(opt.topic_id, conf->id, sizeof opt.topic_id);
+	for (uint32_t p = 0; p < conf->partitions && rc == 0; p++) {
+		char number[16];
+
 		snprintf(number, sizeof number, "%u", p);
-		fd = mq_dir_make(dir, number, s->dir_mode, err);
-		if (fd < 0)
-			return fd;
-		rc = mq_log_create(fd, &opt, err);
-		(void)mq_sys->close(fd);
-		if (rc < 0)
-			return rc;
+		rc = make_partition(dir, number, p, s, conf, err);
 	}
-	return 0;
+	return rc;
 }
 
 /* Everything under a temporary name, then one rename. */
@@ -203,11 +214,100 @@ int mq_topic_make(struct mq_spool *s, const char *name, uint32_t partitions, con
 	return rc;
 }
 
+/* Nothing of the spool's defaults that would keep records out or let them go. */
+int mq_topic_make_internal(struct mq_spool *s, const char *name, const char *whole, const uint8_t of[16], uint32_t partitions,
+                           struct mq_err *err)
+{
+	static const char *const set[] = {"max.bytes=-1", "max.messages=-1", "retention.ms=-1", "retention.bytes=-1", "ttl.ms=-1",
+	                                  "cleanup.policy=delete", "min.ack=none", "compression.type=none"};
+	static const char *const small = "segment.bytes=64M";
+	enum { SEGMENT_BYTES = 64 << 20 };
+	struct mq_topic_conf conf;
+	int rc;
+
+	mq_topic_conf_init(&conf, &s->conf.defaults);
+	snprintf(conf.internal, sizeof conf.internal, "%s", whole);
+	memcpy(conf.of, of, sizeof conf.of);
+	rc = mq_sys->random(conf.id, sizeof conf.id);
+	if (rc < 0)
+		mq_err_sys(err, rc, "cannot draw a topic id");
+	if (rc == 0)
+		rc = mq_topic_conf_add_generation(&conf, 0, partitions, err);
+	if (rc == 0)
+		rc = set_all(&conf, set, sizeof set / sizeof set[0], err);
+	if (rc == 0 && conf.segment_bytes > SEGMENT_BYTES) /* room is had again a segment at a time */
+		rc = set_all(&conf, &small, 1, err);
+	if (rc == 0 && exists(s, name))
+		rc = mq_err_set(err, -EEXIST, "topic %s exists", name);
+	if (rc == 0)
+		rc = build(s, name, &conf, err);
+	mq_topic_conf_release(&conf);
+	return rc;
+}
+
+/* What stands under its number was made whole under another name, perhaps by one who was killed then. */
+static int add_partition(const struct mq_topic *t, uint32_t p, struct mq_err *err)
+{
+	char tmp[32], number[16];
+	int rc = mq_random_name(".new-", tmp, err);
+
+	if (rc < 0)
+		return rc;
+	snprintf(number, sizeof number, "%u", p);
+	rc = make_partition(t->dir, tmp, p, t->spool, &t->conf, err);
+	if (rc == 0) {
+		rc = mq_sys->renameat(t->dir, tmp, t->dir, number, false);
+		if (rc == 0)
+			return 0;
+		if (rc != -EEXIST)
+			mq_err_sys(err, rc, "cannot make partition %u of %s", p, t->name);
+	}
+	(void)mq_dir_remove(t->dir, tmp, 0, NULL); /* a stray: mq-check tells */
+	return rc == -EEXIST ? 0 : rc;
+}
+
+int mq_topic_widen(struct mq_topic *t, uint32_t partitions, struct mq_err *err)
+{
+	const struct mq_topic_generation *last = &t->conf.generations[t->conf.n_generations - 1];
+	int rc = 0;
+
+	for (uint32_t p = t->conf.partitions; p < partitions && rc == 0; p++)
+		rc = add_partition(t, p, err);
+	if (rc == 0)
+		rc = mq_dir_sync(t->dir, t->name, err);
+	if (rc == 0)
+		rc = mq_topic_conf_add_generation(&t->conf, last->number + 1, partitions, err);
+	return rc < 0 ? rc : put_conf(t->dir, t->spool, &t->conf, true, err);
+}
+
+int mq_topic_put_conf(const struct mq_topic *t, struct mq_err *err)
+{
+	return put_conf(t->dir, t->spool, &t->conf, true, err);
+}
+
+int mq_topic_add_partition(const struct mq_topic *t, uint32_t p, struct mq_err *err)
+{
+	char number[16];
+	struct mq_stat st;
+	int rc = 0;
+
+	snprintf(number, sizeof number, "%u", p);
+	if (mq_sys->statat(t->dir, number, &st) == 0)
+		rc = mq_dir_remove(t->dir, number, 0, err);
+	return rc < 0 ? rc : add_partition(t, p, err);
+}
+
 int mq_topic_change(struct mq_topic *t, const char *const *set, size_t n, bool dry_run, struct mq_err *err)
 {
-	int rc = set_all(&t->conf, set, n, err);
+	int lock = dry_run ? -1 : mq_topic_hold(t, true, err), rc = dry_run ? 0 : lock;
 
-	return rc < 0 || dry_run ? rc : put_conf(t->dir, t->spool, &t->conf, true, err);
+	if (rc >= 0)
+		rc = set_all(&t->conf, set, n, err);
+	if (rc >= 0 && !dry_run)
+		rc = mq_topic_put_conf(t, err);
+	if (lock >= 0)
+		(void)mq_sys->close(lock);
+	return rc < 0 ? rc : 0;
 }
 
 int mq_topic_hold_producer(struct mq_spool *s, const char *topic, const char *name, struct mq_err *err)

@@ -18,15 +18,26 @@ struct mq_topic {
 	struct mq_topic_conf conf;
 };
 
-/* MQ_ENOTOPIC where there is none, MQ_EUSAGE for a bad name. */
+/* MQ_ENOTOPIC where there is none, MQ_EUSAGE for a bad name.  That of an internal topic (internal.h) is a good one here: who
+ * has a user's checks it before. */
 int mq_topic_open(struct mq_topic *ret, struct mq_spool *s, const char *name, struct mq_err *err);
 void mq_topic_release(struct mq_topic *t);
+/* Write its configuration: under the topic's lock. */
+int mq_topic_put_conf(const struct mq_topic *t, struct mq_err *err);
+/* Make partition p whole, as t->conf says, in the place of whatever has its number.  Its name is not synced. */
+int mq_topic_add_partition(const struct mq_topic *t, uint32_t p, struct mq_err *err);
 /* Its configuration as it is now. */
 int mq_topic_reread(struct mq_topic *t, struct mq_err *err);
 
 /* set: "key=value".  -EEXIST where it is there; partitions 0: the spool's default. */
 int mq_topic_make(struct mq_spool *s, const char *name, uint32_t partitions, const char *const *set, size_t n,
                   bool dry_run, struct mq_err *err);
+/* internal.h: name, and what it says of itself. */
+int mq_topic_make_internal(struct mq_spool *s, const char *name, const char *whole, const uint8_t of[16], uint32_t partitions,
+                           struct mq_err *err);
+/* Give it as many partitions, whole and named durably before topic.conf tells of them.  Nothing is put into the others, so it is
+ * for internal topics alone; under a lock on `named`. */
+int mq_topic_widen(struct mq_topic *t, uint32_t partitions, struct mq_err *err);
 int mq_topic_change(struct mq_topic *t, const char *const *set, size_t n, bool dry_run, struct mq_err *err);
 /* topic_life.c.  Is it one that was deleted, by a process that was killed at it?  That is finished, unless we only look, and
  * MQ_ENOTOPIC told. */
@@ -34,6 +45,9 @@ int mq_topic_alive(struct mq_topic *t, struct mq_err *err);
 /* The same, and its name lasts: before the first acknowledgement in it.  Costs a call where that is known. */
 int mq_topic_settle(struct mq_topic *t, struct mq_err *err);
 int mq_topic_sync_name(struct mq_spool *s, int topic_dir, struct mq_err *err);
+/* The topic's lock: who has it alone changes topic.conf, which was read again under it, and deletes the topic.  Before any
+ * partition's.  A descriptor, that is closed to let it go.  MQ_ENOTOPIC, -ETIMEDOUT, -EINTR; wait false: -EAGAIN, and no reason. */
+int mq_topic_hold(struct mq_topic *t, bool wait, struct mq_err *err);
 /* No append comes after it; its files are removed. */
 int mq_topic_remove(struct mq_topic *t, struct mq_err *err);
 /* A file of the topic is not there (rc -ENOENT): MQ_ENOTOPIC, it was deleted meanwhile; MQ_ECONFIG, somebody took the file

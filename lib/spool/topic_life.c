@@ -153,6 +153,8 @@ static int remove_it(struct mq_topic *t, bool wait, struct mq_err *err)
 	else {
 		rc = still_there(t, err);
 		if (rc == 1)
+			(void)mq_topic_reread(t, NULL); /* it may have grown; else what is known of it goes */
+		if (rc == 1)
 			rc = take_away(t, err);
 		rc = rc < 0 ? rc : 1;
 	}
@@ -183,12 +185,36 @@ int mq_topic_alive(struct mq_topic *t, struct mq_err *err)
 	return mq_err_set(err, MQ_ENOTOPIC, "no topic %s: it was deleted", t->name);
 }
 
+/* A growth was killed before it knew that the new topic.conf is durable.  Nothing may be acknowledged before that is so. */
+static bool is_growing(const struct mq_topic *t)
+{
+	return t->conf.growing.partitions > 0 && t->conf.growing.number == mq_topic_conf_generation(&t->conf);
+}
+
+static int settle_growth(struct mq_topic *t, struct mq_err *err)
+{
+	struct mq_err why = MQ_ERR_INIT;
+	int rc = mq_dir_sync(t->dir, t->name, err), lock;
+
+	if (rc < 0 || !has(t, "named"))
+		return rc;
+	/* That it is so need not be found out again and again; but this may be one who may not write it. */
+	lock = mq_topic_hold(t, false, &why);
+	if (lock >= 0 && is_growing(t)) {
+		t->conf.growing.partitions = 0;
+		(void)mq_topic_put_conf(t, &why);
+	}
+	if (lock >= 0)
+		(void)mq_sys->close(lock);
+	return 0;
+}
+
 int mq_topic_settle(struct mq_topic *t, struct mq_err *err)
 {
-	int rc;
+	int rc = is_growing(t) ? settle_growth(t, err) : 0;
 
-	if (memcmp(t->spool->lasting, t->conf.id, sizeof t->conf.id) == 0)
-		return 0;
+	if (rc < 0 || memcmp(t->spool->lasting, t->conf.id, sizeof t->conf.id) == 0)
+		return rc;
 	rc = mq_topic_alive(t, err);
 	if (rc < 0 || memcmp(t->spool->lasting, t->conf.id, sizeof t->conf.id) == 0)
 		return rc;
@@ -196,4 +222,57 @@ int mq_topic_settle(struct mq_topic *t, struct mq_err *err)
 	if (rc == 0)
 		remember(t);
 	return rc;
+}
+
+/* ---- the lock ---- */
+static int lock_named(const struct mq_topic *t, int fd, bool wait, struct mq_err *err)
+{
+	const struct mq_patience *patience = t->spool->patience;
+	int64_t end_ns = mq_patience_end(patience);
+	int rc = wait ? mq_patience_lock(patience, end_ns, fd, MQ_LOCK_WRITE, 0, 1) : mq_sys->lock(fd, MQ_LOCK_WRITE, 0, 1, false);
+
+	if (!wait && (rc == -EACCES || rc == -EAGAIN))
+		return -EAGAIN;
+	if (rc == -ETIMEDOUT)
+		return mq_err_set(err, rc, "topic %s: another process changes it, and was not done within %g s (--timeout)", t->name,
+		                  (double)patience->ns / 1e9);
+	return rc < 0 ? mq_err_sys(err, rc, "cannot lock topic %s", t->name) : 0;
+}
+
+/* The file that was locked has still its name: it was not deleted, nor is it being so. */
+static int is_named(const struct mq_topic *t, int fd, struct mq_err *err)
+{
+	struct mq_stat locked, named;
+	int rc = mq_sys->stat(fd, &locked);
+
+	if (rc == 0)
+		rc = mq_sys->statat(t->dir, "named", &named);
+	if (rc < 0 && rc != -ENOENT)
+		return mq_err_sys(err, rc, "cannot look at topic %s", t->name);
+	if (rc == 0 && locked.ino == named.ino)
+		rc = still_there(t, err);
+	else
+		rc = 0;
+	return rc == 0 ? mq_err_set(err, MQ_ENOTOPIC, "no topic %s: it was deleted", t->name) : rc < 0 ? rc : 0;
+}
+
+int mq_topic_hold(struct mq_topic *t, bool wait, struct mq_err *err)
+{
+	int fd, rc = mq_topic_alive(t, err);
+
+	if (rc == 0 && !has(t, "named"))
+		rc = mq_topic_sync_name(t->spool, t->dir, err);
+	if (rc < 0)
+		return rc;
+	fd = mq_sys->openat(t->dir, "named", O_RDWR, 0);
+	if (fd < 0)
+		return mq_err_sys(err, fd, "topic %s: cannot open named, which is its lock", t->name);
+	rc = lock_named(t, fd, wait, err);
+	if (rc == 0)
+		rc = is_named(t, fd, err);
+	if (rc == 0)
+		rc = mq_topic_reread(t, err);
+	if (rc < 0)
+		(void)mq_sys->close(fd);
+	return rc < 0 ? rc : fd;
 }

@@ -8,7 +8,7 @@
 	X(getdents) X(lseek_start) X(read) X(write) X(writev) X(pread) X(pwrite) X(pwritev) \
 	X(fdatasync) X(fsync) X(write_out) X(fallocate) X(stat) X(statat) X(fs_magic) X(unread) \
 	X(pipe_size) X(set_nonblock) X(lock) X(lock_test) X(map_shared) X(unmap) X(futex_wait) \
-	X(futex_wake) X(futex_add) X(clock_ns) X(random) X(pid) X(fds_max) X(yield) X(spawn) X(wait_child) X(kill) X(pidfd) \
+	X(futex_wake) X(futex_add) X(clock_ns) X(random) X(pid) X(fds_max) X(yield) X(spawn) X(wait_child) X(kill) X(pidfd) X(leash) X(leash_to) \
 	X(pipe) X(socketpair) X(signal_mask) X(signal_fd) X(poll) X(watch_open) X(watch_add) X(watch_remove) \
 	X(watch_next)
 

@@ -281,6 +281,8 @@ PLAIN(pid_t, spawn, (const struct mq_spawn *what), (what), -1, what->argv[0])
 PLAIN(pid_t, wait_child, (pid_t pid, int *ret_status, bool block), (pid, ret_status, block), -1, NULL)
 PLAIN(int, kill, (pid_t pid, int sig), (pid, sig), -1, NULL)
 PLAIN(int, pidfd, (pid_t pid), (pid), -1, NULL)
+PLAIN(int, leash, (int ret_fd[2]), (ret_fd), -1, NULL)
+PLAIN(int, leash_to, (int fd, pid_t pid), (fd, pid), -1, NULL)
 PLAIN(int, pipe, (int ret_fd[2]), (ret_fd), -1, NULL)
 PLAIN(int, socketpair, (int ret_fd[2]), (ret_fd), -1, NULL)
 PLAIN(int, signal_mask, (int how, const sigset_t *set, sigset_t *ret_old), (how, set, ret_old), -1,

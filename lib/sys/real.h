@@ -56,6 +56,8 @@ int real_pipe_size(int fd, int bytes);
 int real_set_nonblock(int fd, bool on);
 
 pid_t real_spawn(const struct mq_spawn *what);
+int real_leash(int ret_fd[2]);
+int real_leash_to(int fd, pid_t pid);
 
 int real_watch_open(void);
 int real_watch_add(const char *path, uint32_t events);

@@ -159,3 +159,27 @@ pid_t real_spawn(const struct mq_spawn *what)
 			;
 	return -failed;
 }
+
+/* A pipe's last writer is gone: who asked to be told of its input by a signal (fcntl(2), F_SETSIG) is told, by this one.  The
+ * kernel closes what a dying process had open from the highest number down, so the writing end, made after the other, goes
+ * first; and where another kernel does otherwise, the child still dies with its parent, later. */
+int real_leash(int ret_fd[2])
+{
+	int fd[2];
+
+	if (pipe2(fd, O_CLOEXEC) < 0)
+		return -errno;
+	if (fcntl(fd[0], F_SETSIG, SIGKILL) < 0 || fcntl(fd[0], F_SETFL, O_ASYNC) < 0) {
+		int rc = -errno;
+		close(fd[0]);
+		close(fd[1]);
+		return rc;
+	}
+	memcpy(ret_fd, fd, sizeof fd);
+	return 0;
+}
+
+int real_leash_to(int fd, pid_t pid)
+{
+	return real_int(fcntl(fd, F_SETOWN, pid));
+}

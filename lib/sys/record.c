@@ -281,6 +281,13 @@ PLAIN(pid_t, wait_child, (pid_t pid, int *ret_status, bool block), (pid, ret_sta
       entry_int("pid", pid); entry_int("block", block); if (r > 0) entry_int("status", *ret_status))
 PLAIN(int, kill, (pid_t pid, int sig), (pid, sig), entry_int("pid", pid); entry_int("sig", sig))
 PLAIN(int, pidfd, (pid_t pid), (pid), entry_int("pid", pid); if (r >= 0) entry_fd_forget(r))
+PLAIN(int, leash, (int ret_fd[2]), (ret_fd), if (r == 0) {
+	entry_fd_forget(ret_fd[0]);
+	entry_fd_forget(ret_fd[1]);
+	entry_int("readend", ret_fd[0]);
+	entry_int("writeend", ret_fd[1]);
+})
+PLAIN(int, leash_to, (int fd, pid_t pid), (fd, pid), entry_int("fd", fd); entry_int("pid", pid))
 PLAIN(int, pipe, (int ret_fd[2]), (ret_fd), if (r == 0) {
 	entry_fd_forget(ret_fd[0]);
 	entry_fd_forget(ret_fd[1]);

@@ -120,6 +120,12 @@ struct mq_sys {
 	pid_t (*wait_child)(pid_t pid, int *ret_status, bool block);          /* 0: none has ended; retried on EINTR */
 	int (*kill)(pid_t pid, int sig);                                       /* negative pid: the group */
 	int (*pidfd)(pid_t pid);                                               /* pidfd_open; readable at its end */
+	/* A pair of descriptors; when this process dies the kernel kills whom the leash was last laid on, as it closes them.  Only
+	 * sooner than by PR_SET_PDEATHSIG, which comes when all that the process had open has been closed: its inotify instance
+	 * takes 10 ms and more.  pid 0: nobody.  Not for one that set its user id.  Of the two the first is closed first: the
+	 * other way round is to pull it. */
+	int (*leash)(int ret_fd[2]);
+	int (*leash_to)(int fd, pid_t pid);                                    /* fd: the first of them */
 	int (*pipe)(int ret_fd[2]);
 	int (*socketpair)(int ret_fd[2]);
 	int (*signal_mask)(int how, const sigset_t *set, sigset_t *ret_old);

@@ -6,12 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 
-#include "sys/hold.h"
 #include "sys/sys.h"
-
-enum { AT_INOTIFY, AT_SIGNALS, AT_CALLER };
+#include "sys/wait_internal.h"
 
 /* What always is watched for: with the descriptor open, an unlink shows as a changed link count. */
 #define GOES_AWAY (IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF)
@@ -68,7 +65,7 @@ void mq_wait_release(struct mq_wait *w)
 
 /* --- descriptors ---------------------------------------------------------------------------- */
 
-static int more_fds(struct mq_wait *w, int n)
+int mq_wait_more_fds(struct mq_wait *w, int n)
 {
 	struct pollfd *p;
 
@@ -91,7 +88,7 @@ int mq_wait_fd(struct mq_wait *w, int fd, short events)
 	/* free: neither a descriptor nor one that is turned off */
 	while (i < w->fds_n && w->fds[i].fd != -1)
 		i++;
-	if (more_fds(w, i + 1) < 0)
+	if (mq_wait_more_fds(w, i + 1) < 0)
 		return -ENOMEM;
 	mq_wait_fd_set(w, i - AT_CALLER, fd, events);
 	return i - AT_CALLER;
@@ -126,6 +123,11 @@ static void slot_poll(struct mq_wait *w, struct mq_wait_slot *s, int why)
 		w->tick_ns = mq_sys->clock_ns(MQ_CLOCK_MONOTONIC) + MQ_WAIT_POLL_NS;
 }
 
+void mq_wait_first(void)
+{
+	(void)mq_sys->watch_open();
+}
+
 static int slot_try(struct mq_wait *w, struct mq_wait_slot *s)
 {
 	char path[40];
@@ -148,7 +150,7 @@ int mq_wait_watch(struct mq_wait *w, int fd, uint32_t events, bool trusted)
 	struct mq_wait_slot *s;
 	int i = 0, why;
 
-	if (more_fds(w, AT_CALLER) < 0)
+	if (mq_wait_more_fds(w, AT_CALLER) < 0)
 		return -ENOMEM;
 	while (i < w->slots_n && w->slots[i].used)
 		i++;
@@ -218,6 +220,14 @@ void mq_wait_unwatch(struct mq_wait *w, int slot)
 	w->slots[slot] = (struct mq_wait_slot){0};
 }
 
+void mq_wait_keep(struct mq_wait *w, int slots)
+{
+	for (int i = slots; i < w->slots_n; i++)
+		mq_wait_unwatch(w, i);
+	w->slots_n = slots < w->slots_n ? slots : w->slots_n;
+	w->fds_n = w->fds_n < AT_CALLER ? w->fds_n : AT_CALLER;
+}
+
 static void slot_take(struct mq_wait *w, struct mq_wait_slot *s, uint32_t events)
 {
 	struct mq_stat st;
@@ -267,58 +277,6 @@ static void tick(struct mq_wait *w, int64_t now_ns)
 		if (s->polled)
 			w->tick_ns = now_ns + MQ_WAIT_POLL_NS;
 	}
-}
-
-/* --- signals -------------------------------------------------------------------------------- */
-
-int mq_wait_signals(struct mq_wait *w, const sigset_t *set)
-{
-	int fd, r;
-
-	assert(!w->masked);
-	if (more_fds(w, AT_CALLER) < 0)
-		return -ENOMEM;
-	fd = mq_sys->signal_fd(set);
-	if (fd < 0)
-		return fd;
-	r = mq_sys->signal_mask(SIG_BLOCK, set, &w->mask_before);
-	if (r < 0) {
-		mq_sys->close(fd);
-		return r;
-	}
-	w->masked = true;
-	w->asked = *set;
-	sigemptyset(&w->came);
-	w->fds[AT_SIGNALS] = (struct pollfd){.fd = fd, .events = POLLIN};
-	return 0;
-}
-
-static void take_signals(struct mq_wait *w)
-{
-	struct signalfd_siginfo si[8];
-	ssize_t n;
-
-	do {
-		n = mq_sys->read(w->fds[AT_SIGNALS].fd, si, sizeof(si));
-		for (ssize_t i = 0; i < n / (ssize_t)sizeof(si[0]); i++) {
-			int sig = (int)si[i].ssi_signo;
-			sigaddset(&w->came, sig);
-			if (sig == SIGINT || sig == SIGTERM || sig == SIGHUP)
-				mq_stop_request(sig);
-		}
-	} while (n == (ssize_t)sizeof(si));
-}
-
-int mq_wait_signal(struct mq_wait *w)
-{
-	if (!w->masked)
-		return 0;
-	for (int sig = 1; sig < 65; sig++)
-		if (sigismember(&w->came, sig) == 1) {
-			sigdelset(&w->came, sig);
-			return sig;
-		}
-	return 0;
 }
 
 /* --- the wait ------------------------------------------------------------------------------- */
@@ -382,7 +340,7 @@ int mq_wait_for(struct mq_wait *w, int64_t deadline_ns)
 		if (w->fds_n > 0 && w->fds[AT_INOTIFY].revents)
 			take_events();
 		if (w->fds_n > 0 && w->fds[AT_SIGNALS].revents) {
-			take_signals(w);
+			mq_wait_take_signals(w);
 			reasons |= MQ_WAIT_SIGNAL;
 		}
 		if (deadline_ns >= 0 || w->tick_ns)

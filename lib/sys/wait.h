@@ -67,6 +67,10 @@ struct mq_wait {
 	struct mq_wait *next; /* all that live */
 };
 
+/* The one thing that a wait opens is opened now, before whatever is to be closed sooner when this process is killed.  That it
+ * cannot be had is dealt with when it is needed. */
+void mq_wait_first(void);
+
 void mq_wait_init(struct mq_wait *w);
 
 /* Removes the watches, closes the signalfd and puts the signal mask back; the caller's descriptors
@@ -86,6 +90,10 @@ void mq_wait_let_go(struct mq_wait *w, int slot);
 
 /* Give up a slot; its number may be given out again. */
 void mq_wait_unwatch(struct mq_wait *w, int slot);
+
+/* Give up all slots from this number on, and all descriptors: what is waited for beside the first slots changes, and these miss
+ * nothing meanwhile. */
+void mq_wait_keep(struct mq_wait *w, int slots);
 
 /* What the last mq_wait_for found for this slot: inotify's bits; IN_Q_OVERFLOW: look for yourself;
  * 0: nothing.  Valid until the next mq_wait_for. */

@@ -86,7 +86,7 @@ static int go_on(struct checking *k, const struct story *y, struct mq_topic *t, 
 	struct mq_err err = MQ_ERR_INIT;
 	struct mq_membership m;
 	struct mq_ownership o;
-	int rc = mq_membership_join(&m, k->spool, group, &err);
+	int rc = mq_membership_join(&m, k->spool, group, NULL, &err);
 
 	if (rc < 0)
 		return wrong(k, "group %s: joining fails: %s", group, err.text);
@@ -127,7 +127,8 @@ int check_groups(struct checking *k, const struct story *y, struct mq_topic *t, 
 	for (const struct fact *f = NULL; (f = fact_next(k->s, y, f));) {
 		if (!is_commit(f) || told_before(k, y, f))
 			continue;
-		if (check_place(k, y, t, f->name, end) < 0 || go_on(k, y, t, f->name, end) < 0)
+		if (check_place(k, y, t, f->name, end) < 0 || check_share(k, y, t, f->name, end) < 0 ||
+		    check_once(k, y, t, f->name, end) < 0 || go_on(k, y, t, f->name, end) < 0)
 			return -1;
 	}
 	return 0;

@@ -10,6 +10,7 @@
 struct checking {
 	const struct state *s;
 	struct mq_spool *spool;
+	const char *path;     /* of it */
 	struct mq_topic topic;
 	uint64_t lost_batch;  /* of the partition in hand, in this reading; UINT64_MAX: none so far */
 	char *why;
@@ -28,7 +29,15 @@ __attribute__((format(printf, 2, 3))) int wrong(struct checking *k, const char *
 /* The next fact of this story; NULL to begin with, NULL at the end. */
 const struct fact *fact_next(const struct state *s, const struct story *y, const struct fact *f);
 
+/* What members that share have done: end as check_groups. */
+int check_share(struct checking *k, const struct story *y, struct mq_topic *t, const char *group, uint64_t end);
+/* Ids that a group has done, the same. */
+int check_once(struct checking *k, const struct story *y, struct mq_topic *t, const char *group, uint64_t end);
 int check_groups(struct checking *k, const struct story *y, struct mq_topic *t, uint64_t end);
+/* A topic that grows, all of it. */
+bool is_grown(const struct checking *k, const struct story *y);
+int check_grown(struct checking *k, const struct story *y, struct mq_topic *t);
+int check_moves(struct checking *k);
 int check_producers(struct checking *k, const struct story *y, struct mq_topic *t, const struct reading *r);
 
 #endif

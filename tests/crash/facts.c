@@ -121,8 +121,24 @@ static void note(struct facts *f, size_t at, char *w[WORDS], int n)
 		fact(f, at, FACT_START_TRY, NULL, w + 1, n - 1);
 	else if (n > 2 && strcmp(w[0], "harm") == 0)
 		fact(f, at, FACT_HARM, NULL, w + 1, n - 1);
+	else if (n > 2 && strcmp(w[0], "moves") == 0)
+		fact(f, at, FACT_MOVE_TRY, NULL, w + 1, n - 1);
+	else if (n > 3 && strcmp(w[0], "once") == 0)
+		fact(f, at, FACT_ONCE_TRY, w[1], w + 2, n - 2);
+	else if (n > 3 && strcmp(w[0], "share") == 0)
+		fact(f, at, FACT_SHARE_TRY, w[1], w + 2, n - 2);
+	else if (n > 5 && strcmp(w[0], "handled") == 0)
+		fact(f, at, FACT_HANDLED, w[1], w + 2, n - 2);
+	else if (n > 5 && strcmp(w[0], "fails") == 0)
+		fact(f, at, FACT_FAILS, w[1], w + 2, n - 2);
 	else if (n > 2 && strcmp(w[0], "forget") == 0)
 		fact(f, at, FACT_FORGET, NULL, w + 1, n - 1);
+	else if (n > 3 && strcmp(w[0], "send") == 0)
+		fact(f, at, FACT_SEND, NULL, w + 1, n - 1);
+	else if (n > 1 && strcmp(w[0], "taking") == 0)
+		fact(f, at, FACT_TAKING, NULL, w + 1, n - 1);
+	else if (n > 3 && strcmp(w[0], "grows") == 0)
+		fact(f, at, FACT_GROWS, NULL, w + 1, n - 1);
 	else
 		die("the scenario notes %s, which nobody understands", n ? w[0] : "nothing");
 }
@@ -135,7 +151,11 @@ static void promise(struct facts *f, size_t at, char *w[WORDS], int n)
 		bool named;
 	} kinds[] = {{"spool", FACT_SPOOL, false},     {"topic", FACT_TOPIC, false},    {"gone", FACT_GONE, false},
 	             {"durable", FACT_DURABLE, false}, {"written", FACT_WRITTEN, false}, {"saw", FACT_SAW, false},
-	             {"commit", FACT_COMMIT, true},    {"outside", FACT_OUTSIDE, true}, {"start", FACT_START, false}};
+	             {"commit", FACT_COMMIT, true},    {"outside", FACT_OUTSIDE, true}, {"start", FACT_START, false},
+	             {"moved", FACT_MOVED, false},     {"done", FACT_DONE, true},        {"shared", FACT_SHARED, true},
+	             {"failed", FACT_FAILED, true},
+	             {"sent", FACT_SENT, false},     {"taken", FACT_TAKEN, false},
+	             {"took", FACT_TOOK, false},       {"grown", FACT_GROWN, false}};
 
 	if (n > 4 && strcmp(w[1], "producer") == 0) {
 		char *args[] = {w[2], w[3], w[5]};

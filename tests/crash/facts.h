@@ -17,6 +17,22 @@
  *	line  ack start T P OFFSET                  the log start
  *	line  #SERIAL …                              a payload: a reader got the record
  *	line  ack producer T P NAME NUMBER          held up to this number
+ *	note  moves T P                             records of it are about to be moved, for the group g, by turns to a and b
+ *	line  ack moved T P OFFSET                  all before it are
+ *	note  share G T P                           members of the group are about to share it
+ *	note  handled G T P FROM TO                 handlers of these ended with 0
+ *	note  fails G T P OFFSET N                  it is about to be given back as failed for the Nth time
+ *	note  once G T P                            the group remembers ids from now on: of records that are handled, their first words
+ *	line  ack done G T P FROM TO                these are done, written
+ *	line  ack shared G T P FROM TO              these are done, synced
+ *	line  ack failed G T P OFFSET N             that it failed N times is synced
+ *	note  send T SERIAL COUNT                   records SERIAL … with keys are about to be published (payload.h: GROW_KEYS)
+ *	line  ack sent T SERIAL COUNT               they are durable
+ *	note  taking T                              the group g is about to be given some of them
+ *	line  ack taken T SERIAL                    this one was …
+ *	line  ack took T                            … and no others; its place is synced
+ *	note  grows T FROM TO                       it is about to have TO partitions
+ *	line  ack grown T NUMBER TO                 it has, as the generation of that number
  */
 #ifndef MQ_TESTS_CRASH_FACTS_H
 #define MQ_TESTS_CRASH_FACTS_H
@@ -39,7 +55,10 @@ struct fact_record {
 enum fact_kind {
 	FACT_SPOOL, FACT_TOPIC_TRY, FACT_TOPIC, FACT_REMOVING, FACT_GONE, FACT_DURABLE, FACT_WRITTEN, FACT_SAW,
 	FACT_COMMIT_TRY, FACT_COMMIT, FACT_OUTSIDE, FACT_START_TRY, FACT_START, FACT_PRODUCER,
-	FACT_HARM, FACT_FORGET,
+	FACT_HARM, FACT_FORGET, FACT_MOVE_TRY, FACT_MOVED,
+	FACT_ONCE_TRY, FACT_SHARE_TRY, FACT_HANDLED, FACT_FAILS, FACT_DONE, FACT_SHARED, FACT_FAILED,
+	/* partition and offset are the two numbers that follow */
+	FACT_SEND, FACT_SENT, FACT_TAKING, FACT_TAKEN, FACT_TOOK, FACT_GROWS, FACT_GROWN,
 };
 
 struct fact {

@@ -16,13 +16,14 @@ PLAUSIBLE = {
     'stat': 'EIO ENOMEM', 'statat': 'EIO EACCES', 'fs_magic': 'EIO', 'unread': 'EIO', 'pipe_size': 'EPERM EBUSY',
     'set_nonblock': 'EBADF', 'lock': 'ENOLCK EIO', 'lock_test': 'ENOLCK', 'map_shared': 'ENOMEM ENODEV', 'unmap': 'EINVAL',
     'futex_wait': 'EFAULT', 'futex_wake': 'EFAULT', 'futex_add': 'EFAULT', 'random': 'EIO', 'spawn': 'EAGAIN ENOMEM EMFILE',
-    'wait_child': 'ECHILD', 'kill': 'ESRCH', 'pidfd': 'EMFILE ENOSYS', 'pipe': 'EMFILE ENFILE', 'socketpair': 'EMFILE',
+    'wait_child': 'ECHILD', 'kill': 'ESRCH', 'pidfd': 'EMFILE ENOSYS', 'leash': 'EMFILE', 'leash_to': 'ESRCH',
+    'pipe': 'EMFILE ENFILE', 'socketpair': 'EMFILE',
     'poll': 'ENOMEM', 'signal_fd': 'EMFILE', 'watch_open': 'EMFILE', 'watch_add': 'ENOSPC ENOMEM', 'watch_remove': 'EINVAL',
 }
 # What passes and is tried again: once, since for ever would be a wait for ever.
 PASSING = {'read': 'EINTR', 'write': 'EINTR', 'poll': 'EINTR', 'lock': 'EAGAIN EINTR'}
 # They cannot fail, or nothing comes of it (none: there is no event).
-NEVER = {'clock_ns', 'pid', 'signal_mask', 'watch_next'}
+NEVER = {'clock_ns', 'fds_max', 'pid', 'signal_mask', 'watch_next'}
 
 
 def plan(counts, unlocks):

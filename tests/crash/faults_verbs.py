@@ -2,6 +2,7 @@
 """The verbs that faults.t lets fail, each with what must hold whatever failed.
 
 The tool with the fault is one of tests/traced; all that is asked afterwards is asked of tools that have none."""
+import fcntl
 import json
 import os
 import re
@@ -304,5 +305,43 @@ class Owner(Verb):
             raise Wrong('%d were acknowledged with success, and the next run did not begin there' % done)
 
 
+class Evict(Verb):
+    """Of this process, which holds the owner's byte of area 0, as a member that was stopped does."""
+    name = 'evicting an owner'
+    argv = ['mq-group', 'evict', '-g', 'g', 't:0']
+    count = 5
+
+    def prepare(self, bed):
+        super().prepare(bed)
+        bed.healthy('mq-consume', '-g', 'g', '-n', str(self.count), 't')
+
+    def run(self, bed, rule):
+        try:
+            return super().run(bed, rule)
+        finally:
+            self.owner.close()
+
+    def act(self, bed, rule):
+        self.owner = open(bed.spool + '/groups/g/topics/t/locks', 'r+b')
+        fcntl.fcntl(self.owner, 37, struct.pack('hhqqi4x', fcntl.F_WRLCK, 0, 0, 1, 0))  # F_OFD_SETLK
+        return super().act(bed, rule)
+
+    def holds(self, bed, status, out):
+        generations = {struct.unpack_from('<QQ', image, at + 32)[0]: struct.unpack_from('<I', image, at + 72)[0]
+                       for image in faults_disk.Disk(bed.entries()).of(('/offsets', '.tmp')) for at in (512, 4608)
+                       if len(image) >= at + 256}
+        if status == 0 and generations.get(self.count) != 1:
+            raise Wrong('exit status 0, and no sync that succeeded covers the place in the next generation')
+        if bed.place_of('g') != self.count:
+            raise Wrong('exit status %d, and the place is %s' % (status, bed.place_of('g')))
+        bed.healthy('mq-check')
+        said = bed.healthy(*self.argv)
+        if status == 0 and said:
+            raise Wrong('exit status 0, and somebody was evicted after that: %s' % said.decode())
+        if bed.healthy('mq-consume', '-g', 'g', 't') != lines(RECORDS[self.count:]):
+            raise Wrong('who came next did not go on from the place')
+        bed.healthy('mq-check')
+
+
 # With how many of its faults are tried.
-VERBS = [(Publish, 450), (PublishFirst, 300), (Consume, 450), (Handle, 400), (Acknowledge, 400), (Owner, 200)]
+VERBS = [(Publish, 450), (PublishFirst, 300), (Consume, 450), (Handle, 400), (Acknowledge, 400), (Owner, 200), (Evict, 300)]

@@ -7,15 +7,16 @@
  *   flips bits DIR FILE FROM TO STEP       each bit of bytes FROM..TO; STEP n: of every byte one bit in n
  *   flips cuts DIR FILE FROM TO            each length FROM..TO
  *   flips append DIR FILE FROM TO          each byte, then a batch appended by the real code, then as above
+ *   flips share DIR FILE FROM TO           each byte of claimed.P, then a member begins to share
  *   flips recover DIR FILE FROM TO         the same as after a reboot, when no tail is trusted
  *
- * bits, cuts, append and recover print a line for each case that is not "told, and all else read as before":
+ * bits, cuts, append, recover and share print a line for each case that is not "told, and all else read as before":
  *   FILE POSITION BIT VERDICT...   with verdicts
  *     untold     no finding, and the check did not fail
  *     lost N     N records of other batches are not read at their offsets
  *     refused    the reader ended with an error
  *     silent     records are gone, and neither the check nor the reader said so
- *     invented   a record was read that was never written there
+ *     invented   a record was read that was never written there; or, shared, counts as done, and was not
  * and at the end "cases N".  The file is as it was after each case, so that one spool serves for all.
  */
 #include "flips.h"
@@ -272,6 +273,9 @@ int main(int argc, char **argv)
 	} else if (argc == 6 && (strcmp(argv[1], "append") == 0 || strcmp(argv[1], "recover") == 0)) {
 		setup(&b, argv[2], argv[3]);
 		flips_write_on(&b, strtoull(argv[4], NULL, 10), strtoull(argv[5], NULL, 10), argv[1][0] == 'r');
+	} else if (argc == 6 && strcmp(argv[1], "share") == 0) {
+		setup(&b, argv[2], argv[3]);
+		flips_share(&b, strtoull(argv[4], NULL, 10), strtoull(argv[5], NULL, 10));
 	} else {
 		fprintf(stderr, "flips: see the head of flips.c\n");
 		return 64;

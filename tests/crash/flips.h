@@ -14,6 +14,9 @@ _Noreturn void flips_die(const char *what, const struct mq_err *err);
 /* A small spool with all that the format has. */
 void flips_make(const char *path);
 
+/* The group that shares a partition of the topic queue. */
+void flips_make_share(struct mq_spool *s);
+
 /* What a reader gets of one partition. */
 struct reading {
 	uint32_t sum[OFFSETS_MAX]; /* of the record; 0: not read */
@@ -55,5 +58,8 @@ void flips_report(struct bed *b, uint64_t at, int bit, const struct verdict *v);
 
 /* Each byte of [from, to) changed, then a publisher comes; reboot: one who trusts no tail. */
 void flips_write_on(struct bed *b, uint64_t from, uint64_t to, bool reboot);
+
+/* Each byte of [from, to) of a claimed.P changed, then a member begins to share. */
+void flips_share(struct bed *b, uint64_t from, uint64_t to);
 
 #endif

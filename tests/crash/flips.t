@@ -18,15 +18,15 @@ BUILD = os.environ.get('MQ_BUILD') or os.path.dirname(os.path.dirname(os.path.di
 SRC = os.environ.get('MQ_SRC') or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 HELPER = BUILD + '/tests/crash/flips'
 QUICK = os.environ.get('MQ_PASS') == 'sanitize'
-SLOT, BLOCK = 256, 4096
+SLOT, AREA, BLOCK = 256, 512, 4096
 
 # A byte that may change without a word: (what, file, how, is it this byte?, at most so many of one, why).
 UNTOLD = [
     ('the futex word of state', r'/state$', 'bits', lambda at: 45056 <= at < 45060, 4,
      'it counts wake-ups, is never read as a fact, and a waiter looks again by itself'),
-    ('the pid in a line of owners', r'/owners$', 'bits', lambda at: at % 128 < 8, 8,
+    ('the pid in a line of owners', r'/owners(\.1)?$', 'bits', lambda at: at % 128 < 8, 8,
      'shown to people while that owner holds its lock; the lock tells whether there is one'),
-    ('the member in a line of owners', r'/owners$', 'bits', lambda at: at % 128 < 8 + 16, 16, 'the same'),
+    ('the member in a line of owners', r'/owners(\.1)?$', 'bits', lambda at: at % 128 < 8 + 16, 16, 'the same'),
     ('a bell that rang', r'/bell$', 'cuts', lambda at: at == 0, 1, 'its contents are nothing; that it was written wakes'),
     ('an entry of the room for acknowledgements', r'/acked\.\d+$', 'cuts', lambda at: at == 4057, 1,
      'as in a file that was made anew: the last entry is free'),
@@ -46,8 +46,14 @@ def regions(name, size):
         used = lambda b: 16 if b == 0 else 4 if b == 11 else SLOT
         whole = [(b * BLOCK, b * BLOCK + used(b), 1) for b in range(12)]
         return whole + [(b * BLOCK + used(b), (b + 1) * BLOCK, 8) for b in range(12)]
-    if name.endswith(('/start', '/offsets')):
+    if name.endswith('/offsets'):  # two areas of each block, of which one was never used but in one partition
+        used = lambda at: at % BLOCK < 2 * AREA and at % AREA < SLOT
+        return [(at, at + SLOT, 1 if used(at) else 8) for at in range(0, size, SLOT)]
+    if name.endswith('/start'):
         return ([(b, b + SLOT, 1) for b in range(0, size, BLOCK)] + [(b + SLOT, b + BLOCK, 8) for b in range(0, size, BLOCK)])
+    if '/claimed.' in name:  # two halves, each a head and some slots, and zeros behind them
+        used = [(half, half + 128 + 32 * 24, 1) for half in (0, size // 2)]
+        return used + [(at, at + 1, 1) for at in range(1000, size, 997)] + [(size - 64, size, 1)]
     if size > 100000:
         return [(0, 1000, 1)] + [(at, at + 2, 1) for at in range(1000, size, 499)]
     return [(at, min(at + 1000, size), 1) for at in range(0, size, 1000)]
@@ -61,6 +67,8 @@ def jobs(name, size):
     if QUICK:
         bits = [(mode, (a, min(a + 8, b), step)) for mode, (a, b, step) in bits[:12]]
     cuts = [] if QUICK and size > 500 else [('cuts', (at, min(at + 5000, size))) for at in range(0, size, 5000)]
+    if '/claimed.' in name and not QUICK:
+        bits += [('share', (half + at, half + at + 128)) for half in (0, size // 2) for at in range(0, 128 + 32 * 20, 128)]
     if size > 100000:
         cuts = [('cuts', (at, at + 1)) for at in range(0, size, 1999)]
     writes = []
@@ -77,6 +85,11 @@ def jobs(name, size):
 
 def files(spool):
     return sorted(os.path.relpath(os.path.join(d, f), spool) for d, _, fs in os.walk(spool) for f in fs)
+
+
+def is_new(name):
+    """Of the shared topic only what is written by those who share: the rest has its like elsewhere."""
+    return not re.match(r'topics/queue/|groups/work/(?!.*/claimed)', name)
 
 
 def run(job):
@@ -141,7 +154,7 @@ def as_made(base):
     said = subprocess.run([HELPER, 'check', spool], stdout=subprocess.PIPE, text=True).stdout.splitlines()
     faults, records = said[:-1], int(re.search(r'records=(\d+)', said[-1])[1])
     read = 0
-    for topic, partition in ('orders', 0), ('orders', 1), ('orders', 2), ('packed', 0), ('wide', 0):
+    for topic, partition in ('orders', 0), ('orders', 1), ('orders', 2), ('packed', 0), ('wide', 0), ('queue', 0):
         reader = subprocess.run([sys.executable, '-B', SRC + '/tests/reader.py', spool, topic, str(partition)],
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         read += len(reader.stdout.splitlines())
@@ -159,7 +172,7 @@ def main():
     try:
         wrong, spool = as_made(base)
         tap.result('a spool that nobody changed has no finding, and the second reader agrees', wrong)
-        todo = [(base, None, i, *job) for i, f in enumerate(files(spool)) if only in f
+        todo = [(base, None, i, *job) for i, f in enumerate(files(spool)) if only in f and is_new(f)
                 for job in jobs(f, os.path.getsize(spool + '/' + f))]
         todo = [(b, n, *rest) for n, (b, _, *rest) in enumerate(todo)]
         with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The spool whose bits are flipped: lines, records with every column, compressed batches, a named producer,
- * several segments a partition, a log start, a group with places and acknowledgements from outside.
+ * several segments a partition, a log start, a group with places and acknowledgements from outside, one that shares.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +11,7 @@
 #include "flips.h"
 #include "format/record.h"
 #include "format/zip.h"
+#include "spool/evict.h"
 #include "spool/owner.h"
 
 static void must(int rc, const char *what, const struct mq_err *err)
@@ -147,6 +148,18 @@ static void put_wide(struct mq_spool *s)
 	mq_buf_release(&body);
 }
 
+static void evict(struct mq_topic *t, uint32_t p)
+{
+	struct mq_err err = MQ_ERR_INIT;
+	struct mq_eviction who;
+	struct mq_group_topic g;
+
+	must(mq_group_topic_open(&g, t, "billing", false, &err), "group", &err);
+	if (mq_evict(&g, p, NULL, false, 0, &who, &err) != 1)
+		must(-1, "evict", &err);
+	mq_group_topic_release(&g);
+}
+
 static void make_group(struct mq_spool *s)
 {
 	static const uint64_t above[] = {9, 11, 12};
@@ -154,7 +167,7 @@ static void make_group(struct mq_spool *s)
 	struct mq_membership m;
 	struct mq_topic t;
 
-	must(mq_membership_join(&m, s, "billing", &err), "join", &err);
+	must(mq_membership_join(&m, s, "billing", NULL, &err), "join", &err);
 	must(mq_topic_open(&t, s, "orders", &err), "topic", &err);
 	for (uint32_t p = 0; p < 3; p++) {
 		struct mq_ownership o;
@@ -166,6 +179,8 @@ static void make_group(struct mq_spool *s)
 		}
 		if (p == 0)
 			must(mq_acks_add(o.g, p, &o.commit, above, 3, &(size_t){0}, &err), "acks", &err);
+		if (p == 1)
+			evict(&t, p);
 		mq_ownership_release(&o);
 	}
 	mq_topic_release(&t);
@@ -204,5 +219,10 @@ void flips_make(const char *path)
 	close_writer(&w);
 	put_wide(&s);
 	make_group(&s);
+	must(mq_topic_make(&s, "queue", 1, NULL, 0, false, &err), "topic", &err);
+	open_writer(&w, &s, "queue", 0);
+	put_lines(&w, 0, 14, true);
+	close_writer(&w);
+	flips_make_share(&s);
 	mq_spool_release(&s);
 }

@@ -8,6 +8,7 @@
 import mmap
 import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -16,7 +17,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import kernel_disk  # noqa: E402
 import kernel_fs  # noqa: E402
 from kernel_disk import DROP_DATA, FAIL_ALL, FAIL_DATA, PASS  # noqa: E402
-from kernel_test import DICE, Load, add, main, partition, say, test, verify, writer  # noqa: E402
+from kernel_test import DICE, WRITER, Load, add, main, partition, say, test, verify, with_parent, writer  # noqa: E402
 
 SIZE = 1 << 30
 DURABLE = 10000  # bytes of a trial's file that were synced before the disk fails: not a multiple of anything
@@ -294,6 +295,46 @@ def what_a_killed_leader_was_told_alone_is_taken_over_by_the_next():
                 fs.crash(kernel_fs.NOTHING)
                 fs.remount()
                 verify(directory, reports)
+
+
+class Stopped:
+    """A writer that has stopped itself."""
+
+    def __init__(self, *arguments):
+        self.process = subprocess.Popen([WRITER, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, preexec_fn=with_parent)
+        until = time.monotonic() + 30
+        while self.state() != 'T':
+            assert self.state() != 'Z' and time.monotonic() < until, 'it did not stop'
+            time.sleep(0.001)
+
+    def state(self):
+        with open('/proc/%d/stat' % self.process.pid, encoding='ascii') as stat:
+            return stat.read().rsplit(') ', 1)[1][0]
+
+    def go_on(self, status):
+        self.process.send_signal(signal.SIGCONT)
+        said = self.process.communicate(timeout=60)[1].decode()
+        assert self.process.returncode == status, 'status %d: %s' % (self.process.returncode, said)
+
+
+@test
+def what_a_killed_publisher_left_behind_the_end_when_a_sync_failed_is_not_appended_over():
+    for kind in ('ext4', 'xfs'):
+        with Bed(kind) as (disk, fs):
+            directory, reports = partition(fs)
+            for number in range(1, 13):
+                writer('publish', directory, reports, number, 0, 2)
+                leader = Stopped('publish', directory, reports, number, 2, 1, 'fdatasync:1:stop-before')
+                writer('publish', directory, reports, number, 4, 1, 'pwritev:1:path=.seg:kill-after', status=-signal.SIGKILL)
+                disk.mode(FAIL_DATA)
+                leader.go_on(status=1)  # nor can it make a new segment
+                disk.mode(PASS)
+                publish_at_last(directory, reports, number, 6)
+                writer('publish', directory, reports, number, 10, 3)
+                fs.crash(kernel_fs.NOTHING)
+                fs.remount()
+                verify(directory, reports, 'failing')
 
 
 @test

@@ -8,6 +8,13 @@
 #include <stdio.h>
 
 enum { PAYLOAD_MIN = 10, PAYLOAD_MAX = 64 * 1024 };
+/* Of a topic that grows: record n has the key 'a' + n % GROW_KEYS.  Those lead to all partitions of 2, of 3 and of 4; of 2 to 4
+ * some stay and some move, of 2 to 3 all move but one. */
+enum { GROW_KEYS = 8, GROW_LEN = 24 };
+static inline char grow_key(uint32_t serial)
+{
+	return (char)('a' + serial % GROW_KEYS);
+}
 
 /* binary: any byte may follow the number; else letters.  ret has room for len + 1. */
 static inline void payload_make(uint32_t serial, uint32_t len, bool binary, char *ret)

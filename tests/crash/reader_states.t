@@ -88,21 +88,21 @@ def not_a_copy(spool):
 
 
 def seen(spool):
-    """{(topic, offset): payload} by the second reader; what cannot be read is told by agree.py."""
+    """{(topic, partition, offset): payload} by the second reader; what cannot be read is told by agree.py."""
     found = {}
-    for topic in os.listdir(spool + '/topics'):
-        if topic[0] != '.':
+    for topic in (t for t in os.listdir(spool + '/topics') if t[0] != '.'):
+        for p in (int(name) for name in os.listdir('%s/topics/%s' % (spool, topic)) if name.isdigit()):
             try:
-                found.update({(topic, r[0]): r[1] for r in reader.Partition(spool, topic, 0).records()})
+                found.update({(topic, p, r[0]): r[1] for r in reader.Partition(spool, topic, p).records()})
             except reader.Refused:
                 pass
     return found
 
 
 def recover(spool):
-    """The next publisher of each topic; what was wrong."""
+    """The next publisher of each topic that people publish to; what was wrong."""
     before, wrong = seen(spool), []
-    for topic in sorted(t for t in os.listdir(spool + '/topics') if t[0] != '.'):
+    for topic in sorted(t for t in os.listdir(spool + '/topics') if t[0] != '.' and '@' not in t):
         said = run('mq-publish', '-q', '-S', spool, '-m', 'after the cut', topic)
         if said.returncode != 0:
             wrong.append('%s: mq-publish ends with %d: %s' % (topic, said.returncode, said.stdout.strip()))

@@ -141,10 +141,23 @@ static ssize_t above_pwrite(int fd, const void *buf, size_t len, uint64_t at)
 	return n;
 }
 
+static void perhaps_look(int fd)
+{
+	void (*before)(void) = upset.before_write;
+
+	if (before && is_path(fd, upset.before_path)) {
+		upset.before_write = NULL;
+		before();
+	}
+}
+
 static ssize_t above_pwritev(int fd, const struct iovec *iov, int n, uint64_t at)
 {
 	bool here = is_path(fd, upset.die_path);
-	ssize_t done = recording->pwritev(fd, iov, n, at);
+	ssize_t done;
+
+	perhaps_look(fd);
+	done = recording->pwritev(fd, iov, n, at);
 
 	perhaps_die("pwritev", here);
 	return done;
@@ -396,7 +409,8 @@ uint64_t look(struct pub *p)
 
 /* ---- running --------------------------------------------------------------------------------------- */
 
-static const struct scenario *const lists[] = {scenarios_log, scenarios_fault, scenarios_spool, scenarios_verbs};
+static const struct scenario *const lists[] = {scenarios_log, scenarios_fault, scenarios_spool, scenarios_verbs, scenarios_evict, scenarios_move, scenarios_share, scenarios_once,
+                                              scenarios_grow};
 
 int main(int argc, char **argv)
 {

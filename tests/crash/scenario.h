@@ -59,12 +59,18 @@ struct upset {
 	int die_nth;                /* 1: the first such */
 	uint64_t mount;
 	void (*child_done)(void);   /* called when a child was seen to end with 0 */
+	void (*before_write)(void); /* called once, before something is written … */
+	const char *before_path;    /* … to a file whose path has this in it */
 	void (*printed)(const char *text, size_t len); /* called when something was written to stdout */
 };
 extern struct upset upset;
 
 /* Numbers for `count` records more; the first of them. */
 uint32_t take_serials(uint32_t count);
+
+/* A handle of the spool as the tools have it; mq_free ends it. */
+struct mq;
+struct mq *session(void);
 
 /* Run in a process of its own, which the upset may end. */
 void in_child(void (*run)(void));
@@ -73,6 +79,7 @@ struct scenario {
 	const char *name;
 	void (*run)(void);
 };
-extern const struct scenario scenarios_log[], scenarios_fault[], scenarios_spool[], scenarios_verbs[];
+extern const struct scenario scenarios_log[], scenarios_fault[], scenarios_spool[], scenarios_verbs[], scenarios_evict[], scenarios_move[];
+extern const struct scenario scenarios_share[], scenarios_once[], scenarios_grow[];
 
 #endif

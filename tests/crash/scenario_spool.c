@@ -23,7 +23,7 @@ static void take(const char *group)
 	int rc;
 
 	note("commit %s t 0 0", group);
-	ok(mq_membership_join(&m, &spool, group, &err), &err, "join");
+	ok(mq_membership_join(&m, &spool, group, NULL, &err), &err, "join");
 	rc = mq_ownership_take(&o, &m, &a.topic, 0, 0, &err);
 	ok(rc, &err, "take a partition");
 	if (rc != 1)

@@ -18,7 +18,7 @@ static char text[MESSAGES][LEN + 1];
 static const char *messages[MESSAGES];
 static uint32_t first_serial, settled; /* settled: records confirmed, handled or printed so far */
 
-static struct mq *session(void)
+struct mq *session(void)
 {
 	struct mq *s = mq_new();
 	char link[40], path[512];

@@ -171,8 +171,15 @@ static void check_control(const struct mq_batch *b, const uint8_t *body)
 		HOLDS(memcmp(again, body, MQ_GAP_LEN) == 0);
 	}
 	if (b->control == MQ_CONTROL_GENERATION && mq_generation_decode(body, b->raw_len, &generation) == 0) {
-		mq_generation_encode(&generation, again);
-		HOLDS(memcmp(again, body, MQ_GENERATION_LEN) == 0);
+		struct mq_buf whole = MQ_BUF_INIT;
+		struct mq_generation_source *sources = calloc(generation.n_sources + 1, sizeof *sources);
+		HOLDS(sources);
+		for (uint32_t i = 0; i < generation.n_sources; i++)
+			sources[i] = mq_generation_source_at(body, i);
+		HOLDS(mq_generation_append(&whole, &generation, sources) == 0);
+		HOLDS(whole.len == b->raw_len && memcmp(whole.p, body, whole.len) == 0);
+		mq_buf_release(&whole);
+		free(sources);
 	}
 	if (b->control != MQ_CONTROL_SNAPSHOT && b->control != MQ_CONTROL_REGISTER)
 		return;

@@ -19,7 +19,7 @@ fi
 
 if clang -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -g -O1 -std=gnu11 -D_GNU_SOURCE \
 	-I"$src/lib" "$src/tests/fuzz/batch.c" "$src"/lib/base/*.c "$src"/lib/format/*.c \
-	"$src/lib/segment/scan.c" -lisal -lzstd -o "$tmp/batch" >"$tmp/log" 2>&1; then
+	"$src/lib/segment/scan.c" -lisal -lzstd -larchive -o "$tmp/batch" >"$tmp/log" 2>&1; then
 	echo 'ok 1 - the fuzz target builds'
 else
 	sed 's/^/# /' "$tmp/log"

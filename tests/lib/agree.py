@@ -17,6 +17,7 @@ import datetime
 import functools
 import json
 import os
+import struct
 import subprocess
 import sys
 import time
@@ -24,6 +25,9 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import reader  # noqa: E402
+import reader_growth  # noqa: E402
+import reader_ids  # noqa: E402
+from reader_intent import intent, run_of  # noqa: E402
 
 EPOCH = datetime.datetime(1970, 1, 1)
 CYCLE_US = 146097 * 86400 * 10 ** 6  # 400 years, after which the calendar repeats
@@ -101,6 +105,8 @@ class Seen:
             self.start, self.end, self.head = p.start, p.end, p.head
             self.records = {record[0]: record for record in p.records()}
             self.damage = p.damage
+            self.growths = reader_growth.beginnings(p)
+            self.ids = list(reader_ids.wrong(spool, topic, p))
         except reader.Refused as error:
             self.refused = str(error)
 
@@ -136,12 +142,32 @@ class Spool:
             return
         damage = set()
         for topic in self.names('topics'):
-            self.topic(topic, damage)
+            (self.internal if '@' in topic else self.topic)(topic, damage)
         for group in self.names('groups'):
             for topic in self.names('groups/%s/topics' % group):
                 self.places(group, topic)
         self.check(damage)
         self.count['damaged'] = bool(damage)
+
+    def internal(self, topic, damage):
+        """No tool shows its records."""
+        for n in (int(n) for n in self.names('topics/' + topic) if n.isdigit()):
+            try:
+                p = reader.Partition(self.path, topic, n)
+                records = list(p.records())
+            except reader.Refused:
+                continue
+            self.count['partitions'] += 1
+            self.count['records'] += len(records)
+            damage |= {('topics/%s/%d/%s' % (topic, n, d[0]), *d[1:3]) for d in p.damage}
+            if topic.startswith('once@'):
+                for what in reader_ids.wrong(self.path, topic, p):
+                    self.differ(topic, n, what)
+            for record in records if topic.startswith(('intents@', 'runs@')) else ():
+                try:
+                    (intent if topic.startswith('intents@') else run_of)(record[1])
+                except (ValueError, struct.error) as why:
+                    self.differ(topic, n, record[0], why)
 
     def topic(self, topic, damage):
         try:
@@ -149,9 +175,15 @@ class Spool:
         except reader.Refused:
             conf = {}
         numbers = [int(n) for n in self.names('topics/' + topic) if n.isdigit()]
+        if 'growing' in conf and conf.get('partitions', '').isdigit():  # a growth that came to nothing may have left some
+            ends = int(conf['growing'].split(':')[1].split('/')[0])
+            numbers = [n for n in numbers if n < int(conf['partitions']) or n >= ends]
         broken = not conf.get('partitions', '').isdigit() or sorted(numbers) != list(range(int(conf['partitions'])))
         before = {} if broken else {n: Seen(self.path, topic, n) for n in numbers}
         self.refused |= {(topic, n) for n, p in before.items() if p.refused}
+        for n, p in before.items():
+            for what in () if p.refused else p.ids:
+                self.differ(topic, n, what)
         stamps = self.stamps(topic)
         status, shown, said = tool(self.path, 'mq-topic', 'show', '--json', topic)
         consumed = {n: tool(self.path, 'mq-consume', '--json', '-p', str(n), topic) for n in before}
@@ -165,6 +197,8 @@ class Spool:
             after = {n: Seen(self.path, topic, n) for n in numbers}
         else:
             after = before
+        for what in reader_growth.wrong(conf, {n: p.growths for n, p in after.items() if not p.refused and not p.damage}):
+            self.differ(topic, what)
         facts = {o['partition']: o for o in shown if 'partition' in o}
         keys = {o['key']: o['value'] for o in shown if 'key' in o}
         if status not in (0, 2) or sorted(facts) != sorted(after):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """tests/run, once what it needs is installed: see there for how to call it."""
 import os
+import re
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -76,13 +77,20 @@ def tell(test, build, outcome, tally):
           % ('FAILED' if count[FAILED] else 'ok', build.name, test.path, count[OK], count[FAILED],
              count[SKIPPED], outcome.seconds))
     if count[FAILED]:
-        print(''.join('    %s\n' % line for line in outcome.output.splitlines()), end='')
         for result in outcome.results:
             if result.verdict == FAILED:
                 print('  => not ok: ' + result.name)
+        print(''.join('    %s\n' % line for line in worth_reading(outcome.output)), end='')
     for line in outcome.left:
         print('  left running, killed: ' + line)
     sys.stdout.flush()
+
+
+def worth_reading(output):
+    """The lines of a failed test's output without the points that passed."""
+    lines = output.splitlines()
+    passed = [re.match(r'(ok\b|1\.\.\d+$)', line) is not None for line in lines]
+    return [line for line, fine in zip(lines, passed) if not fine]
 
 
 def chosen(tests, build, names):

@@ -1,9 +1,10 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What the check says of a spool, and what it mends.  Driven through the helper of tests/crash/flips.t, which makes a small
-# spool (orders with three partitions, packed, wide, the group billing) and prints findings, a line each:
+# spool (orders with three partitions, packed, wide, queue, the groups billing and work) and prints findings, a line each:
 #   KIND POSITION LENGTH FROM TO mended|- FILE: TEXT
 bats_require_minimum_version 1.5.0
+load flip
 
 setup() {
 	: "${MQ_BUILD:=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)}"
@@ -33,10 +34,6 @@ segment() {
 	echo "${all[$1]}"
 }
 
-put() { # FILE POSITION BYTES
-	printf "$3" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
-}
-
 # state is made a new file, as after a reboot: its tail is of another one.
 reboot() {
 	cp "$spool/topics/orders/$1/state" "$BATS_TEST_TMPDIR/state"
@@ -46,11 +43,11 @@ reboot() {
 
 @test "a sound spool has no finding, and each record is counted" {
 	clean
-	[[ "$output" == "sums topics=3 partitions=5 segments=9 batches=81 records=379 bytes="* ]]
+	[[ "$output" == "sums topics=4 partitions=6 segments=10 batches=82 records=393 bytes="* ]]
 }
 
 @test "one topic, one partition is checked alone" {
-	put "$(segment 0)" 700 XXX
+	flip "$(segment 0)" 700 3
 	clean packed
 	clean orders 1
 	says '^damage ' orders 0
@@ -69,19 +66,19 @@ reboot() {
 }
 
 @test "a body that does not verify is damage, with its place and offsets" {
-	put "$(segment 0)" 840 X
+	flip "$(segment 0)" 840
 	says '^damage 696 240 1 3 - topics/orders/0/0+\.[0-9a-f]{8}\.seg: the body of a batch does not verify$'
 }
 
 @test "a batch header that does not verify is damage up to the next that does" {
-	put "$(segment 0)" 720 XXXX
+	flip "$(segment 0)" 720 4
 	says '^damage 696 240 1 3 - .*: no batch verifies here$'
 }
 
 @test "a segment header that does not verify hides no other damage" {
-	put "$(segment 0)" 100 XX
+	flip "$(segment 0)" 100 2
 	says '^damage 0 512 0 0 - .*: the segment.s header does not verify$'
-	put "$(segment 0)" 840 X
+	flip "$(segment 0)" 840
 	run -0 check
 	[ "${#lines[@]}" -eq 3 ]
 	[[ "$output" == *"damage 696 240 1 3 "* ]]
@@ -187,7 +184,7 @@ distrust() { # PARTITION-DIRECTORY
 
 @test "the last durable batch, flipped, is damage and not the end: with state, and after a reboot" {
 	size=$(stat -c %s "$(segment 1)")
-	put "$(segment 1)" $((size - 5)) XX
+	flip "$(segment 1)" $((size - 5)) 2
 	says '^damage .* the body of a batch does not verify$'
 	reboot 0
 	says '^damage .* the body of a batch does not verify$'
@@ -197,7 +194,7 @@ distrust() { # PARTITION-DIRECTORY
 flip_after_reboot() { # BYTE-FROM-THE-END
 	local dir=$MQ_SPOOL/topics/T/0 seg
 	seg=$(echo "$dir"/*.seg)
-	put "$seg" $(($(stat -c %s "$seg") - $1)) X
+	flip "$seg" $(($(stat -c %s "$seg") - $1))
 	cp "$dir/state" "$BATS_TEST_TMPDIR/state"
 	rm "$dir/state"
 	[ "${2:-}" = stateless ] || cp "$BATS_TEST_TMPDIR/state" "$dir/state"
@@ -251,7 +248,7 @@ reader() { python3 -B "${MQ_SRC:-$BATS_TEST_DIRNAME/../..}/tests/reader.py" "$MQ
 	export MQ_SPOOL=$BATS_TEST_TMPDIR/tail PATH=$MQ_BUILD/bin:$PATH
 	seq 3 | mq-publish --ack written T
 	seg=$(echo "$MQ_SPOOL"/topics/T/0/*.seg)
-	put "$seg" $(($(stat -c %s "$seg") - 2)) X
+	flip "$seg" $(($(stat -c %s "$seg") - 2))
 	run -2 mq-check
 	run -2 reader
 	run -2 mq-consume T
@@ -290,7 +287,7 @@ reader() { python3 -B "${MQ_SRC:-$BATS_TEST_DIRNAME/../..}/tests/reader.py" "$MQ
 	cp "$idx" "$BATS_TEST_TMPDIR/idx"
 	entries=$(($(stat -c %s "$idx") / 32))
 	[ "$entries" -ge 3 ]
-	put "$idx" 40 X
+	flip "$idx" 40
 	says '^cache 32 32 0 0 - .*\.idx: an entry does not verify$'
 	says ' mended ' mend
 	cmp "$idx" "$BATS_TEST_TMPDIR/idx"
@@ -312,7 +309,7 @@ reader() { python3 -B "${MQ_SRC:-$BATS_TEST_DIRNAME/../..}/tests/reader.py" "$MQ
 
 @test "a state that does not hold is made anew from a sound log" {
 	state=$spool/topics/orders/0/state
-	put "$state" 8292 X
+	flip "$state" 8292
 	says '^cache 8192 256 0 0 - topics/orders/0/state: a slot of the tail does not verify$'
 	says '; would be mended$' dry
 	says ' mended ' mend
@@ -324,8 +321,8 @@ reader() { python3 -B "${MQ_SRC:-$BATS_TEST_DIRNAME/../..}/tests/reader.py" "$MQ
 }
 
 @test "the state of a damaged log is left as it is: it is a witness" {
-	put "$spool/topics/orders/0/state" 8292 X
-	put "$(segment 0)" 700 X
+	flip "$spool/topics/orders/0/state" 8292
+	flip "$(segment 0)" 700
 	sum=$(sha256sum <"$spool/topics/orders/0/state")
 	run -0 check mend
 	[[ "$output" == *"cache 8192 256 0 0 - "*"not mended: the log is damaged, and this is a witness of what it held"* ]]
@@ -334,7 +331,7 @@ reader() { python3 -B "${MQ_SRC:-$BATS_TEST_DIRNAME/../..}/tests/reader.py" "$MQ
 }
 
 @test "a bad producers file is thrown away" {
-	put "$spool/topics/orders/1/producers" 50 XX
+	flip "$spool/topics/orders/1/producers" 50 2
 	says '^cache 0 68 0 0 - topics/orders/1/producers: it does not verify$'
 	says ' mended ' mend
 	[ ! -e "$spool/topics/orders/1/producers" ]
@@ -360,8 +357,8 @@ reader() { python3 -B "${MQ_SRC:-$BATS_TEST_DIRNAME/../..}/tests/reader.py" "$MQ
 @test "a place of a group that does not verify, is cut off, or lies behind the end, is loud" {
 	offsets=$spool/groups/billing/topics/orders/offsets
 	cp "$offsets" "$BATS_TEST_TMPDIR/offsets"
-	put "$offsets" 40 X
-	put "$offsets" 4136 X
+	flip "$offsets" 40
+	flip "$offsets" 4136
 	run -0 check
 	[[ "${lines[0]}" == "config 0 256 0 0 - groups/billing/topics/orders/offsets: no slot of a place verifies" ]]
 	[[ "${lines[1]}" == "config 4096 256 "*"no slot of a place verifies" ]]
@@ -395,14 +392,14 @@ reader() { python3 -B "${MQ_SRC:-$BATS_TEST_DIRNAME/../..}/tests/reader.py" "$MQ
 
 @test "a slot may be lost where the other one holds, and that is told" {
 	# partition 2 has committed three times: both slots are written
-	put "$spool/groups/billing/topics/orders/offsets" $((2 * 8192 + 40)) X
+	flip "$spool/groups/billing/topics/orders/offsets" $((2 * 8192 + 40))
 	says '^config 16384 256 .*: a slot of a place does not verify; the other one counts, and may be older$'
 }
 
 @test "half an acknowledgement is torn, a bad one is told" {
 	printf 1234567890 >>"$spool/groups/billing/topics/orders/acked.0"
 	says '^torn 4080 10 .*: half an acknowledgement, promised to nobody$'
-	put "$spool/groups/billing/topics/orders/acked.0" 30 X
+	flip "$spool/groups/billing/topics/orders/acked.0" 30
 	run -0 check
 	[[ "${lines[*]}" == *"config 24 24 "*": an acknowledgement does not verify"* ]]
 }

@@ -24,7 +24,7 @@ offers() {
 }
 
 @test "every option is offered" {
-	for tool in publish consume topic group check bench; do
+	for tool in publish consume topic group rebalance check bench; do
 		options=$("mq-$tool" --completion | sed -n 's/^\(--[^ 	]*\).*/\1/p' | sort | paste -sd ' ')
 		[ "$(offers "mq-$tool" --)" = "$options" ]
 		[ "$(offers mq "$tool" --)" = "$options" ]
@@ -58,6 +58,21 @@ offers() {
 	mq-publish -S "$BATS_TEST_TMPDIR/other" -m x elsewhere
 	[ "$(offers mq-consume -S "$BATS_TEST_TMPDIR/other" '')" = elsewhere ]
 	[ "$(offers mq -S "$BATS_TEST_TMPDIR/other" consume '')" = elsewhere ]
+}
+
+@test "configuration keys are offered where they are set, all that there are" {
+	mq-topic create orders
+	keys=$(mq-topic show --json orders | sed -n 's/.*"key":"\([^"]*\)".*/\1=/p' | sort | paste -sd ' ')
+	[ -n "$keys" ]
+	[ "$(offers mq-topic set orders '')" = "$keys" ]
+	[ "$(offers mq topic create new -X '')" = "$keys" ]
+	[ "$(offers mq-publish --set '')" = "$keys" ]
+	[ "$(offers mq-topic create new --partitions 4 when)" = when.full= ]
+	[ "$(offers mq-topic set '')" = orders ]
+	[ "$(offers mq-topic show o)" = orders ]
+	[ "$(offers mq-topic set orders when.full = '')" = '' ]
+	[ "$(offers mq-consume -X c)" = client.rack= ]
+	[ "$(offers mq-rebalance -g g -X s)" = strategy.within= ]
 }
 
 @test "completing never makes a spool" {

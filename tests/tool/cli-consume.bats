@@ -78,17 +78,36 @@ until_said() { # PATTERN: within ten seconds
 }
 
 @test "a member that finds everything taken says so with -v" {
-	mq-topic create t --partitions 2
+	mq-topic create t --partitions 1
 	mq-publish -m x t:0
 	mq-consume -f -g g t >"$BATS_TEST_TMPDIR/out" &
 	first=$!
 	exec 9<"$BATS_TEST_TMPDIR/out"
 	read -r -t 10 -u 9 line
 	mq-consume -v -f -g g t 2>"$said" >/dev/null &
-	until_said '2 of 2 partitions are held by other members of group g'
+	until_said '1 of 1 partitions are held by other members of group g'
 	kill $first
-	until_said 't:1: taken'
+	until_said 't:0: taken'
 	kill $!
+	wait || true
+}
+
+@test "a member that comes gets its share of what another has" {
+	mq-topic create t --partitions 2
+	mq-publish -m x t:0
+	mq-consume -v -f -g g t 2>"$said" >"$BATS_TEST_TMPDIR/out" &
+	first=$!
+	exec 9<"$BATS_TEST_TMPDIR/out"
+	read -r -t 10 -u 9 line
+	mq-consume -f -g g t >"$BATS_TEST_TMPDIR/got" &
+	second=$!
+	until_said 'given to another member'
+	until [ "$(mq-group show -g g --json t | jq -s 'map(select(.owned).pid) | unique | length')" = 2 ]; do :; done
+	for p in 0 1; do mq-publish -m $p t:$p; done
+	read -r -t 10 -u 9 line
+	until [ -s "$BATS_TEST_TMPDIR/got" ]; do :; done
+	[ "$(sort - "$BATS_TEST_TMPDIR/got" <<<"$line")" = $'0\n1' ]
+	kill $first $second
 	wait || true
 }
 

@@ -91,6 +91,14 @@ refused() { # COMMAND... : 64, one line on stderr that names the tool, no spool
 	refused mq-group seek -o end orders
 	refused mq-group seek -g g orders
 	refused mq-group commit
+	refused mq-consume --once orders -- true
+	[[ $stderr == *"-g GROUP"* ]]
+	refused mq-consume --once -g g orders
+	[[ $stderr == *"-- COMMAND"* ]]
+	refused mq-consume --once --commit=before -g g orders -- true
+	refused mq-consume --once --manual -g g orders
+	refused mq-consume --once-window 1h -g g orders -- true
+	refused mq-consume --once --once-window 0 -g g orders -- true
 }
 
 @test "a handler of one record is not promised what is for batches" {

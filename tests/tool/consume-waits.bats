@@ -167,3 +167,12 @@ by_hand() {
 	is "$(wc -l < said)" 1
 }
 @test "the topic is waited for in the spool that came, who ever makes it" { each by_hand; }
+
+# Longer than a member takes to count, and nothing is left but to wait.
+last_handlers() {
+	mq-publish -m x T
+	MQ_TEST_FAULT= MQ_TEST_FAULT_REPORT=$PWD/report "$MQ_BUILD/tests/traced/mq-consume" -g g -j 3 --order none T -- sleep 1
+	polls=$(awk '$2 == "call" && $3 == "poll" { print $4 }' report)
+	[ "$polls" -lt 50 ] || { echo "$polls times"; return 1; }
+}
+@test "a member whose last handlers are at work sleeps until they end" { MQ_TEST_ENGINES=spool each last_handlers; }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What the tests of consumers under faults share.  Faults are put into single system calls by strace, on the spool.
 load engines
+load flip
 MQ_TEST_ENGINES=spool
 
 # Loudly: what was not tested must be seen.
@@ -24,12 +25,6 @@ at() { # GROUP TOPIC: its committed places, a partition a line
 
 segment() { # TOPIC: of its first partition
 	echo "$PWD/the-spool/topics/$1"/0/*.seg
-}
-
-flip() { # FILE BYTE
-	local was
-	was=$(od -An -tu1 -j "$2" -N 1 "$1")
-	printf "\\x$(printf %x $((was ^ 255)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
 }
 
 asleep() { # TOPIC: a reader of its first partition waits for the bell

@@ -194,3 +194,55 @@ acknowledges_above() {
 	is "$(mq-consume -g G T)" ''
 }
 @test "acknowledgements above one that lacks are refused on a full disk, that one never" { on_a_small_disk acknowledges_above; }
+
+works_in_a_group() {
+	mq-topic create --partitions 2 T
+	for p in 0 1; do seq $((10 * p)) $((10 * p + 4)) | mq-publish -p $p T; done
+	mq-consume -f -g g T -- sh -c 'read -r x; echo "$x" >> handled' &
+	one=$!
+	mq-consume -f -g g T -- sh -c 'read -r x; echo "$x" >> handled' &
+	until_true sh -c '[ "$(wc -l < handled)" = 10 ]'
+	fill
+	# What was stored is done and committed, a member comes and one is killed, without a byte of space.
+	head -c 100000 /dev/zero | tr '\0' x | fails 75 mq-publish --timeout 100ms T
+	kill -KILL $one
+	mq-consume -f -g g T -- sh -c 'read -r x; echo "$x" >> handled' &
+	until_true sh -c 'mq-group show -g g --json T | grep -q "\"owned\":true"'
+	rm disk/filler
+	seq 20 24 | mq-publish -p 0 T
+	until_true grep -q 24 handled
+	until_true sh -c '! mq-group show -g g --json T | grep -v "\"lag\":0"'
+	is "$(sort -nu handled)" "$(seq 0 4; seq 10 14; seq 20 24)"
+}
+@test "a group works on a full disk, and goes on when there is space" { on_a_small_disk works_in_a_group; }
+
+shares() {
+	seq 20 | mq-publish T
+	mq-consume --share -g g -n 5 T -- sh -c 'read -r x; echo "$x" >> handled'
+	fill
+	mq-consume --share -g g T -- sh -c 'read -r x; echo "$x" >> handled'
+	is "$(cat handled)" "$(seq 20)"
+	mq-consume --share -g new T -- true 2> said || status=$?
+	[ "${status-0}" = 75 ] || [ "${status-0}" = 74 ]
+	has "$(cat said)" 'no space left on device'
+	rm disk/filler
+	mq-consume --share -g new T -- sh -c 'read -r x; echo "$x" >> new'
+	is "$(cat new)" "$(seq 20)"
+}
+@test "who shares needs no space for it but at the very first, and says so" { on_a_small_disk shares; }
+
+makes_room() {
+	mq-topic create T segment.bytes=4096 retention.bytes=8K
+	for i in $(seq 10); do head -c 3900 /dev/zero | tr '\0' x | mq-publish --one T; done
+	fill
+	mkdir elsewhere
+	fails 74 mq-retain --archive disk || fails 75 mq-retain --archive disk
+	is "$(mq-consume T | wc -l)" 10
+	is "$(ls -A disk | grep -c 'tmp-\|zst')" 0
+	mq-retain --archive elsewhere
+	[ "$(mq-consume T | wc -l)" -lt 5 ]
+	is "$( (mq-replay --archive elsewhere/*; mq-consume T) | wc -l)" 10
+	head -c 3900 /dev/zero | tr '\0' x | mq-publish --one --timeout 10s T
+	mq-check
+}
+@test "retention makes room where there is none, and needs none; an archive that has none keeps everything" { on_a_small_disk makes_room; }

@@ -4,7 +4,7 @@
 bats_require_minimum_version 1.5.0
 
 
-tools='mq-bench mq-check mq-consume mq-group mq-publish mq-topic'
+tools='mq-bench mq-check mq-consume mq-drain mq-group mq-publish mq-rebalance mq-replay mq-retain mq-stat mq-topic'
 
 setup() {
 	: "${MQ_SRC:=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)}"

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Where the log begins is told by nothing but the file start: without it nobody goes on.
 load one_spool
+load flip
 
 setup() {
 	in_a_spool
@@ -9,7 +10,7 @@ setup() {
 }
 
 bad() { # OFFSET ...: of bytes in start
-	for at; do printf x | dd of=$start bs=1 seek="$at" conv=notrunc 2> /dev/null; done
+	for at; do flip $start "$at"; done
 }
 
 stops_all() { # STATUS REASON
@@ -111,7 +112,7 @@ stops_all() { # STATUS REASON
 @test "a log start is set though the log is damaged, and the damage stays told" {
 	seq 5 | mq-publish T
 	mq-publish -m 6 T
-	printf x | dd of="$(echo spool/topics/T/0/*.seg)" bs=1 seek=641 conv=notrunc 2> /dev/null
+	flip "$(echo spool/topics/T/0/*.seg)" 641
 	rm $start
 	fails 2 mq-check --mend
 	has "$said" 'config (mended)'

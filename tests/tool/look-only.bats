@@ -34,7 +34,8 @@ looks() { # COMMAND BEFORE EACH ...
 		"$@" mq-topic show --json $t > shown
 	done
 	fails 66 "$@" mq-topic show gone
-	is "$("$@" mq-group list)" g
+	is "$("$@" mq-group list -q)" g
+	has "$("$@" mq-group list)" 'g '
 	has "$("$@" mq-group show -g g)" 'T'
 	"$@" mq-group show -g g T > shown
 	"$@" mq-topic purge --dry-run --force T 2> said

@@ -148,8 +148,7 @@ heirs() {
 	second=$!
 	until_true members_are 2
 	spread T 300 300 301
-	until_true lines first 600
-	is "$(cat second)" ''
+	until_true both_have 600
 	kill -KILL $first
 	wait $first || true
 	spread T 300 300 601

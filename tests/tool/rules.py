@@ -10,7 +10,7 @@ import collections
 import re
 
 WRITE_OUT, UNSYNCED_MAX, BATCH_MAX = 8 << 20, 64 << 20, 3 << 20
-SLOT_BLOCK = 4096
+SLOT_BLOCK, SLOT_AREA = 4096, 512
 APPEND_BYTE, SYNC_BYTES = 0, range(1, 5)
 # Calls that may wait for somebody or something, and a disk's syncs apart.
 WAITING = {'futex_wait', 'wait_child', 'spawn', 'watch_next'}
@@ -135,8 +135,8 @@ class Rules:
             self.ask('1', file.written - file.synced <= UNSYNCED_MAX + BATCH_MAX, entry,
                      '%d bytes of it are not synced' % (file.written - file.synced))
         if re.search(r'/(offsets|start)$', name) and entry.result < SLOT_BLOCK:
-            slot = at // SLOT_BLOCK
-            other = file.slot.get(slot ^ 1, -1)
+            block, area = at // SLOT_BLOCK, at % SLOT_BLOCK // SLOT_AREA
+            slot, other = (block, area), file.slot.get((block ^ 1, area), -1)
             self.ask('3', other < 0 or other < file.slot_synced, entry, 'its other slot is not known durable')
             file.slot[slot] = self.number
 

@@ -52,6 +52,8 @@ RUNS = [
     ('mq-group list', b'', 0),
     ('mq-group seek -g plain -o 3 t', b'', 0),
     ('mq-group seek -g plain -o beginning --dry-run t', b'', 0),
+    ('mq-group evict -g plain --dry-run t:0', b'', 0),
+    ('mq-group evict -g plain --member nobody', b'', 66),
     ('mq-topic list -v', b'', 0),
     ('mq-topic show rolls', b'', 0),
     ('mq-topic set rolls max.messages=100000', b'', 0),

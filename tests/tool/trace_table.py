@@ -294,6 +294,14 @@ class Table:
     def on_pidfd(self, e, arg, r):
         return [step('pidfd_open', arg['pid'], 0, result=r)]
 
+    def on_leash(self, e, arg, r):
+        fd = arg.get('readend')
+        return [step('pipe2', self.pair(arg, 'readend', 'writeend') if r == 0 else None, O_CLOEXEC),
+                maybe('fcntl', fd, 10, 9), maybe('fcntl', fd, 4, os.O_ASYNC)] + ([] if r == 0 else [maybe('close', most=2)])
+
+    def on_leash_to(self, e, arg, r):
+        return [step('fcntl', arg['fd'], 8, arg['pid'], result=r)]
+
     def pair(self, arg, first, second):
         return lambda call, n: call.args[n] == '[%d, %d]' % (arg[first], arg[second])
 

@@ -625,14 +625,40 @@ static void a_gap_has_the_bytes_of_the_table(void **state)
 static void a_generation_has_the_bytes_of_the_table(void **state)
 {
 	(void)state;
-	uint8_t want[MQ_GENERATION_LEN], got[MQ_GENERATION_LEN];
-	struct mq_generation g = {3, 4, 8}, back;
-	unhex("03000000 04000000 08000000", want, sizeof want);
-	mq_generation_encode(&g, got);
-	assert_memory_equal(got, want, sizeof want);
-	assert_int_equal(mq_generation_decode(want, MQ_GENERATION_LEN, &back), 0);
-	assert_true(back.number == 3 && back.partitions_before == 4 && back.partitions_after == 8);
-	assert_int_equal(mq_generation_decode(want, MQ_GENERATION_LEN + 1, &back), MQ_EDAMAGE);
+	uint8_t want[MQ_GENERATION_LEN + 2 * MQ_GENERATION_SOURCE_LEN];
+	const struct mq_generation g = {3, 4, 8, false, 2};
+	const struct mq_generation_source sources[] = {{1, 4096}, {3, 7}};
+	struct mq_generation back;
+	struct mq_buf got = MQ_BUF_INIT;
+	unhex("03000000 04000000 08000000 00000000 02000000 01000000 0010000000000000 03000000 0700000000000000", want, sizeof want);
+	assert_int_equal(mq_generation_append(&got, &g, sources), 0);
+	assert_int_equal(got.len, sizeof want);
+	assert_memory_equal(got.p, want, sizeof want);
+	mq_buf_release(&got);
+	assert_int_equal(mq_generation_decode(want, sizeof want, &back), 0);
+	assert_true(back.number == 3 && back.partitions_before == 4 && back.partitions_after == 8 && !back.no_barrier &&
+	            back.n_sources == 2);
+	assert_true(mq_generation_source_at(want, 1).partition == 3 && mq_generation_source_at(want, 1).offset == 7);
+}
+
+static void a_generation_that_contradicts_itself_is_damage(void **state)
+{
+	(void)state;
+	static const struct {
+		size_t at;
+		uint8_t byte;
+	} bad[] = {{0, 0}, {4, 0}, {8, 4}, {12, 1}, {12, 2}, {16, 1}, {16, 3}, {20, 4}, {20, 3}, {32, 1}};
+	uint8_t whole[MQ_GENERATION_LEN + 2 * MQ_GENERATION_SOURCE_LEN];
+	struct mq_generation back;
+	unhex("03000000 04000000 08000000 00000000 02000000 01000000 0010000000000000 03000000 0700000000000000", whole, sizeof whole);
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		uint8_t was = whole[bad[i].at];
+		whole[bad[i].at] = bad[i].byte;
+		assert_int_equal(mq_generation_decode(whole, sizeof whole, &back), MQ_EDAMAGE);
+		whole[bad[i].at] = was;
+	}
+	assert_int_equal(mq_generation_decode(whole, sizeof whole - 1, &back), MQ_EDAMAGE);
+	assert_int_equal(mq_generation_decode(whole, MQ_GENERATION_LEN - 1, &back), MQ_EDAMAGE);
 }
 
 int main(void)
@@ -665,6 +691,7 @@ int main(void)
 	    cmocka_unit_test(a_producer_entry_cut_anywhere_is_damage),
 	    cmocka_unit_test(a_gap_has_the_bytes_of_the_table),
 	    cmocka_unit_test(a_generation_has_the_bytes_of_the_table),
+	    cmocka_unit_test(a_generation_that_contradicts_itself_is_damage),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests_name("format", tests, NULL, NULL);

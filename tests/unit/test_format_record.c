@@ -60,7 +60,7 @@ static void assert_same(const struct mq_rec *got, const struct mq_rec *want)
 	assert_int_equal(got->headers_len, want->headers_len);
 	if (want->headers_len)
 		assert_memory_equal(got->headers, want->headers, want->headers_len);
-	assert_true(got->time_us == want->time_us && got->expiry_us == want->expiry_us);
+	assert_true(got->time_us == want->time_us && got->expiry_us == want->expiry_us && got->due_us == want->due_us);
 	assert_true(got->attempts == want->attempts && got->offset == want->offset &&
 	            got->sequence == want->sequence);
 }
@@ -104,8 +104,8 @@ static void a_newline_in_a_payload_makes_records(void **state)
 static void every_column_lies_where_the_table_says(void **state)
 {
 	(void)state;
-	static const char WANT[] = "ff070000"                          /* all eleven */
-	                           "7f000000"                          /* 127 bytes of table */
+	static const char WANT[] = "ff0f0000"                          /* all twelve */
+	                           "8f000000"                          /* 143 bytes of table */
 	                           "01000000 02000000"                 /* lengths 1, 2 */
 	                           "00000000 03000000 6b31"            /* no key; "k1" */
 	                           "00000000 09000000 0100 78 02000000 7679" /* no headers; x=vy */
@@ -117,14 +117,15 @@ static void every_column_lies_where_the_table_says(void **state)
 	                           "07000000 00000000"                 /* sequences 100-7, 100-0 */
 	                           "0000000000000000 0900000000000000" /* expiry never, 9 */
 	                           "00000000 03000000 6767"            /* no group; "gg" */
+	                           "0400000000000000 0000000000000000" /* due at 4; there */
 	                           "41 4242";
 	struct mq_records b;
-	uint8_t want[160];
+	uint8_t want[200];
 	size_t len = unhex(WANT, want, sizeof want);
 	mq_records_init(&b);
 	b.columns |= MQ_COL_OFFSETS | MQ_COL_SEQUENCES;
 	struct mq_rec r[2] = {
-	    {TEXT("A"), .id = "", .offset = 50, .sequence = 93},
+	    {TEXT("A"), .id = "", .due_us = 4, .offset = 50, .sequence = 93},
 	    {TEXT("BB"), .key = "k1", .key_len = 2, .headers = "\1\0x\2\0\0\0vy", .headers_len = 9, .id = "i", .id_len = 1,
 	     .tag = "t", .tag_len = 1, .group = "gg", .group_len = 2, .time_us = 2000, .expiry_us = 9, .attempts = 3,
 	     .offset = 55, .sequence = 100}};
@@ -275,6 +276,7 @@ static void whatever_is_built_walks_back_and_skips_to_every_offset(void **state)
 				x->group = bytes + 7, x->group_len = rnd(&seed) % 20;
 			x->time_us = wants & MQ_COL_TIMES ? 1 + rnd(&seed) : 0;
 			x->expiry_us = some && wants & MQ_COL_EXPIRY ? rnd(&seed) : 0;
+			x->due_us = some && wants & MQ_COL_DUE ? rnd(&seed) : 0;
 			x->attempts = some && wants & MQ_COL_ATTEMPTS ? rnd(&seed) : 0;
 			offset += wants & MQ_COL_OFFSETS && i ? 1 + rnd(&seed) % 3 : i != 0;
 			sequence += wants & MQ_COL_SEQUENCES ? 1 + rnd(&seed) % 3 : 1;
@@ -338,7 +340,7 @@ static struct body all_columns(struct mq_records *b)
 		    mq_records_add(b, &(struct mq_rec){TEXT("some\npayload"), .key = "key", .key_len = 3, .headers = "\1\0x\1\0\0\0v",
 		                                       .headers_len = 8, .id = "id", .id_len = 2, .tag = "t", .tag_len = 1,
 		                                       .group = "g", .group_len = 1, .time_us = 7, .expiry_us = 9,
-		                                       .attempts = 1, .offset = 100 + 2 * i, .sequence = 10 + 2 * i}), 0);
+		                                       .due_us = 11, .attempts = 1, .offset = 100 + 2 * i, .sequence = 10 + 2 * i}), 0);
 	return finish(b, 1000, 100, 14);
 }
 
@@ -400,9 +402,9 @@ static void an_unknown_column_is_refused_not_guessed(void **state)
 	struct mq_batch h = {.kind = MQ_BATCH_RECORDS, .count = 1, .next_offset = 1, .raw_len = 13};
 	struct mq_walk w;
 	uint8_t body[13];
-	unhex("01080000 0c000000 01000000 41", body, sizeof body);
+	unhex("01100000 0c000000 01000000 41", body, sizeof body);
 	assert_int_equal(mq_walk_init(&w, &h, body, &err), MQ_ECONFIG);
-	assert_string_equal(err.text, "the batch needs a newer mq (columns 0x801)");
+	assert_string_equal(err.text, "the batch needs a newer mq (columns 0x1001)");
 	body[1] = 0;
 	assert_int_equal(mq_walk_init(&w, &h, body, &err), 0);
 	body[0] = 0; /* no lengths */

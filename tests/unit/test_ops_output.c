@@ -45,6 +45,10 @@ static void assert_json(const struct mq_rec *r, const char *want)
 static void json_leaves_out_what_a_record_does_not_have(void **state)
 {
 	(void)state;
+	assert_json(&(struct mq_rec){TEXT("x"), .time_us = 0}, "{\"v\":1,\"topic\":\"orders\",\"partition\":3,\"offset\":0,"
+	            "\"timestamp\":\"1970-01-01T00:00:00.000000Z\",\"payload\":\"x\"}\n");
+	assert_json(&(struct mq_rec){TEXT("x"), .time_us = MQ_FORM_NO_TIME}, "{\"v\":1,\"topic\":\"orders\",\"partition\":3,\"offset\":0,"
+	            "\"timestamp\":null,\"payload\":\"x\"}\n");
 	assert_json(&(struct mq_rec){TEXT("hello"), .offset = 4096, .time_us = time_us},
 	            "{\"v\":1,\"topic\":\"orders\",\"partition\":3,\"offset\":4096,\"timestamp\":\"2024-05-01T12:34:56.250000Z\","
 	            "\"payload\":\"hello\"}\n");

@@ -53,7 +53,7 @@ static inline void bed_open(struct bed *b)
 		OK(mq_topic_make(&b->spool, "t", 2, NULL, 0, false, &bed_err));
 		OK(mq_topic_open(&b->topic, &b->spool, "t", &bed_err));
 	}
-	OK(mq_membership_join(&b->member, &b->spool, "g", &bed_err));
+	OK(mq_membership_join(&b->member, &b->spool, "g", NULL, &bed_err));
 }
 
 static inline void bed_take(struct bed *b)

@@ -31,6 +31,16 @@ static void owned(struct bed *b, const char *now)
 		b->now[p] = now[p] == '-' ? -1 : now[p] - '0';
 }
 
+/* n topics, all of that width. */
+static void topics(struct bed *b, size_t n, uint32_t partitions)
+{
+	static const char *const names[TOPICS_MAX] = {"t0", "t1", "t2", "t3", "t4", "t5"};
+
+	for (b->n_topics = 0; b->n_topics < n; b->n_topics++)
+		b->topic[b->n_topics] = (struct mq_assign_topic){names[b->n_topics], partitions};
+	b->partitions = (uint32_t)n * partitions;
+}
+
 static void average_is_rocketmqs_and_kafkas_range(void **state)
 {
 	static const struct {
@@ -71,6 +81,44 @@ static void circle_is_rocketmqs_and_kafkas_round_robin(void **state)
 	consumers(&b, 2, 8); /* … C1 is gone: round robin moves C0's t1p1 and C2's t1p0, t2p1 also */
 	bed_assign(&b, MQ_ASSIGN_CIRCLE);
 	assert_owners(&b, "01010101");
+}
+
+static void topics_that_are_read_together_are_given_out_together(void **state)
+{
+	struct bed b;
+	(void)state;
+	consumers(&b, 2, 0);
+	topics(&b, 2, 3);
+	bed_assign(&b, MQ_ASSIGN_AVERAGE); /* Kafka, javadoc of RangeAssignor: C0 t0p0 t0p1 t1p0 t1p1, C1 t0p2 t1p2 */
+	assert_owners(&b, "001001");
+	bed_assign(&b, MQ_ASSIGN_CIRCLE); /* … of RoundRobinAssignor: C0 t0p0 t0p2 t1p1, C1 t0p1 t1p0 t1p2 */
+	assert_owners(&b, "010101");
+	consumers(&b, 3, 0);
+	topics(&b, 4, 2);
+	bed_assign(&b, MQ_ASSIGN_STICKY); /* … of StickyAssignor, example 1 */
+	assert_owners(&b, "01201201");
+	consumers(&b, 3, 0);
+	topics(&b, 6, 1);
+	bed_assign(&b, MQ_ASSIGN_STICKY); /* many topics of one partition: not all at the first member */
+	assert_owners(&b, "012012");
+	consumers(&b, 2, 0);
+	topics(&b, 2, 3);
+	assert_int_equal(mq_assign_conf_set(&b.conf, "assign.a", "C1:0", NULL), 0);
+	assert_int_equal(mq_assign_conf_set(&b.conf, "assign.b", "C0:2", NULL), 0);
+	bed_assign(&b, MQ_ASSIGN_CONFIG); /* partition 0 of each topic */
+	assert_owners(&b, "1-01-0");
+	mq_assign_conf_release(&b.conf);
+	bed_start(&b);
+	bed_join(&b, "C0", "h", "west");
+	bed_join(&b, "C1", "h", "east");
+	bed_join(&b, "C2", "h", "east");
+	topics(&b, 2, 3);
+	assert_int_equal(mq_assign_conf_set(&b.conf, "room.east", "0,2", NULL), 0);
+	bed_assign(&b, MQ_ASSIGN_ROOM);
+	assert_owners(&b, "1-21-2");
+	bed_assign(&b, MQ_ASSIGN_NEARBY);
+	assert_owners(&b, "102112");
+	mq_assign_conf_release(&b.conf);
 }
 
 /* The javadoc of StickyAssignor, example 1, with t0p0, t0p1 … t3p1 as partitions 0 … 7 of one topic. */
@@ -132,7 +180,7 @@ static void nobody_gets_anything_without_members_and_nothing_without_partitions(
 		assert_owners(&b, "");
 	}
 	consumers(&b, 2, 3);
-	assert_int_equal(mq_assign(&b.conf, "t", b.member, b.n, b.partitions, NULL, b.owner, NULL), 0);
+	bed_assign_topic(&b, "t");
 	assert_owners(&b, "010");
 }
 
@@ -193,12 +241,12 @@ static void the_rings_positions_are_fixed_for_good(void **state)
 	(void)state;
 	consumers(&b, 5, 40);
 	b.conf.strategy = MQ_ASSIGN_HASH;
-	assert_int_equal(mq_assign(&b.conf, "orders", b.member, b.n, b.partitions, NULL, b.owner, NULL), 0);
+	bed_assign_topic(&b, "orders");
 	assert_owners(&b, "4342303413114320434021110421341124430221");
 	b.conf.virtual_nodes = 3;
-	assert_int_equal(mq_assign(&b.conf, "orders", b.member, b.n, b.partitions, NULL, b.owner, NULL), 0);
+	bed_assign_topic(&b, "orders");
 	assert_owners(&b, "1323423133224120232042202142304102302241");
-	assert_int_equal(mq_assign(&b.conf, "payments", b.member, b.n, b.partitions, NULL, b.owner, NULL), 0);
+	bed_assign_topic(&b, "payments");
 	assert_owners(&b, "1210444404412014131001102230401144342441");
 }
 
@@ -207,6 +255,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(average_is_rocketmqs_and_kafkas_range),
 	    cmocka_unit_test(circle_is_rocketmqs_and_kafkas_round_robin),
+	    cmocka_unit_test(topics_that_are_read_together_are_given_out_together),
 	    cmocka_unit_test(sticky_does_as_the_example_of_kafkas_sticky_assignor),
 	    cmocka_unit_test(sticky_does_as_kafka_tests_a_consumer_that_comes_and_goes),
 	    cmocka_unit_test(one_more_stays_with_whom_it_is),

@@ -15,7 +15,7 @@
 
 #include "spool/assign.h"
 
-enum { CASES = 10000, MEMBERS_MAX = 40, PARTITIONS_MAX = 300, ROOMS = 5 };
+enum { CASES = 10000, MEMBERS_MAX = 40, PARTITIONS_MAX = 300, TOPICS_MAX = 6, ROOMS = 5 };
 
 static const char *const ROOM_NAMES[ROOMS] = {"", "a", "b", "c", "d"};
 
@@ -25,6 +25,8 @@ struct bed {
 	char name[MEMBERS_MAX][17], host[MEMBERS_MAX][8];
 	size_t n;
 	uint32_t partitions;
+	struct mq_assign_topic topic[TOPICS_MAX];
+	size_t n_topics; /* 0: all are of topic t */
 	int32_t now[PARTITIONS_MAX], owner[PARTITIONS_MAX];
 	uint64_t random;
 	unsigned number; /* of the case */
@@ -58,8 +60,18 @@ static inline void bed_join(struct bed *b, const char *name, const char *host, c
 
 static inline void bed_assign(struct bed *b, int64_t strategy)
 {
+	const struct mq_assign_topic t = {"t", b->partitions};
+
 	b->conf.strategy = strategy;
-	assert_int_equal(mq_assign(&b->conf, "t", b->member, b->n, b->partitions, b->now, b->owner, NULL), 0);
+	assert_int_equal(mq_assign(&b->conf, b->n_topics ? b->topic : &t, b->n_topics ? b->n_topics : 1, b->member, b->n, b->now,
+	                           b->owner, NULL),
+	                 0);
+}
+
+/* As one of one topic where nobody owns anything. */
+static inline void bed_assign_topic(struct bed *b, const char *name)
+{
+	assert_int_equal(mq_assign(&b->conf, &(struct mq_assign_topic){name, b->partitions}, 1, b->member, b->n, NULL, b->owner, NULL), 0);
 }
 
 /* The owners found become those there are. */
@@ -101,6 +113,20 @@ static inline void bed_case(struct bed *b, unsigned number, size_t n_max, uint32
 		                      : (int32_t)(any(b, 4) ? any(b, 1 + b->n / kind) : any(b, b->n));
 }
 
+/* The same partitions, of several topics. */
+static inline void bed_split(struct bed *b)
+{
+	static const char *const names[TOPICS_MAX] = {"a", "b", "c", "d", "e", "f"};
+	uint32_t left = b->partitions;
+
+	b->n_topics = 1 + any(b, TOPICS_MAX);
+	for (size_t t = 0; t < b->n_topics; t++) {
+		uint32_t n = t + 1 < b->n_topics ? (uint32_t)any(b, any(b, 2) ? left + 1 : left / 4 + 1) : left;
+		b->topic[t] = (struct mq_assign_topic){names[t], n};
+		left -= n;
+	}
+}
+
 static inline uint32_t bed_count(const struct bed *b, const int32_t *owner, int32_t member)
 {
 	uint32_t n = 0;
@@ -135,6 +161,42 @@ static inline void must_balance(const struct bed *b, const unsigned char *in, co
 			MUST(b, has == 0);
 	}
 	MUST(b, given == n);
+}
+
+/* What must hold of every case; the rest of the numbers are how many members and partitions it may have. */
+struct law {
+	const char *name;
+	void (*holds)(struct bed *b);
+	size_t n_max;
+	uint32_t p_max;
+};
+#define LAW(f, n_max, p_max) {#f, f, n_max, p_max}
+
+static inline void try_law(void **state)
+{
+	const struct law *law = *state;
+	static struct bed b;
+
+	for (unsigned i = 0; i < CASES; i++) {
+		bed_case(&b, i, law->n_max, law->p_max);
+		law->holds(&b);
+		mq_assign_conf_release(&b.conf);
+	}
+}
+
+/* more: tests that are about one case. */
+static inline int try_laws(const char *name, const struct law *laws, size_t n_laws, const struct CMUnitTest *more, size_t n_more)
+{
+	struct CMUnitTest tests[32] = {{0}};
+	size_t n = 0;
+
+	assert_true(n_laws + n_more <= sizeof tests / sizeof *tests);
+	for (size_t i = 0; i < n_laws; i++)
+		tests[n++] = (struct CMUnitTest){laws[i].name, try_law, NULL, NULL, (void *)(uintptr_t)&laws[i]};
+	for (size_t i = 0; i < n_more; i++)
+		tests[n++] = more[i];
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return _cmocka_run_group_tests(name, tests, n, NULL, NULL);
 }
 
 #endif

@@ -122,7 +122,7 @@ static void what_a_user_sets_wrongly_changes_nothing(void **state)
 		assert_prints(&c, before);
 	}
 	assert_int_equal(mq_assign_conf_set(&c, "nonsense", "1", &err), MQ_EUSAGE);
-	assert_string_equal(err.text, "no such key: nonsense");
+	assert_string_equal(err.text, "no such key: nonsense (one of room.NAME, assign.NAME, strategy.within, virtual.nodes is wanted)");
 	assert_int_equal(mq_assign_conf_set(&c, "sum", "1", &err), MQ_EUSAGE);
 	assert_string_equal(err.text, "sum cannot be set");
 	assert_int_equal(mq_assign_conf_set(&c, "assign.a", "a\nstrategy=hash\n:1", &err), MQ_EUSAGE);

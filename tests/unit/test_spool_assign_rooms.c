@@ -6,12 +6,11 @@
 #include "test_spool_assign.h"
 
 /* A case in which most partitions are in a room; ret_room[p] is an index into ROOM_NAMES, 0: none. */
-static void rooms_case(struct bed *b, unsigned number, unsigned char *ret_room)
+static void rooms_case(struct bed *b, unsigned char *ret_room)
 {
 	char key[16], *text;
 	struct mq_buf set[ROOMS] = {{0}};
 
-	bed_case(b, number, MEMBERS_MAX / 2, PARTITIONS_MAX / 4);
 	b->conf.within = (int64_t)any(b, MQ_ASSIGN_STICKY + 1);
 	uint64_t rooms = 1 + any(b, ROOMS);
 	for (uint32_t p = 0; p < b->partitions + 10; p++) { /* also some that the topic does not have */
@@ -50,56 +49,44 @@ static void must_balance_rooms(const struct bed *b, const unsigned char *room)
 	}
 }
 
-static void room_gives_a_partition_to_its_room_or_nobody(void **state)
+static void room_gives_a_partition_to_its_room_or_nobody(struct bed *b)
 {
-	struct bed b;
 	unsigned char room[PARTITIONS_MAX];
-	(void)state;
-	for (unsigned i = 0; i < CASES; i++) {
-		rooms_case(&b, i, room);
-		bed_assign(&b, MQ_ASSIGN_ROOM);
-		for (uint32_t p = 0; p < b.partitions; p++)
-			if (inhabited(&b, room[p]))
-				MUST(&b, b.owner[p] >= 0 && !strcmp(b.member[b.owner[p]].room, ROOM_NAMES[room[p]]));
-			else
-				MUST(&b, b.owner[p] == -1);
-		must_balance_rooms(&b, room);
-		mq_assign_conf_release(&b.conf);
-	}
+
+	rooms_case(b, room);
+	bed_assign(b, MQ_ASSIGN_ROOM);
+	for (uint32_t p = 0; p < b->partitions; p++)
+		if (inhabited(b, room[p]))
+			MUST(b, b->owner[p] >= 0 && !strcmp(b->member[b->owner[p]].room, ROOM_NAMES[room[p]]));
+		else
+			MUST(b, b->owner[p] == -1);
+	must_balance_rooms(b, room);
 }
 
-static void nearby_gives_a_room_its_own_and_spreads_the_rest_over_all(void **state)
+static void nearby_gives_a_room_its_own_and_spreads_the_rest_over_all(struct bed *b)
 {
-	struct bed b;
 	unsigned char room[PARTITIONS_MAX], rest[PARTITIONS_MAX];
-	(void)state;
-	for (unsigned i = 0; i < CASES; i++) {
-		rooms_case(&b, i, room);
-		bed_assign(&b, MQ_ASSIGN_NEARBY);
-		for (uint32_t p = 0; p < b.partitions; p++) {
-			rest[p] = !inhabited(&b, room[p]);
-			MUST(&b, rest[p] || !strcmp(b.member[b.owner[p]].room, ROOM_NAMES[room[p]]));
-		}
-		must_balance_rooms(&b, room);
-		must_balance(&b, rest, NULL);
-		mq_assign_conf_release(&b.conf);
+
+	rooms_case(b, room);
+	bed_assign(b, MQ_ASSIGN_NEARBY);
+	for (uint32_t p = 0; p < b->partitions; p++) {
+		rest[p] = !inhabited(b, room[p]);
+		MUST(b, rest[p] || !strcmp(b->member[b->owner[p]].room, ROOM_NAMES[room[p]]));
 	}
+	must_balance_rooms(b, room);
+	must_balance(b, rest, NULL);
 }
 
-static void nearby_with_sticky_applied_twice_moves_nothing(void **state)
+static void nearby_with_sticky_applied_twice_moves_nothing(struct bed *b)
 {
-	struct bed b;
 	unsigned char room[PARTITIONS_MAX];
-	(void)state;
-	for (unsigned i = 0; i < CASES; i++) {
-		rooms_case(&b, i, room);
-		b.conf.within = MQ_ASSIGN_STICKY;
-		bed_assign(&b, MQ_ASSIGN_NEARBY);
-		bed_follow(&b);
-		bed_assign(&b, MQ_ASSIGN_NEARBY);
-		MUST(&b, memcmp(b.now, b.owner, b.partitions * sizeof b.now[0]) == 0);
-		mq_assign_conf_release(&b.conf);
-	}
+
+	rooms_case(b, room);
+	b->conf.within = MQ_ASSIGN_STICKY;
+	bed_assign(b, MQ_ASSIGN_NEARBY);
+	bed_follow(b);
+	bed_assign(b, MQ_ASSIGN_NEARBY);
+	MUST(b, memcmp(b->now, b->owner, b->partitions * sizeof b->now[0]) == 0);
 }
 
 struct rule {
@@ -107,12 +94,11 @@ struct rule {
 	uint32_t first, last;
 };
 
-static size_t rules_case(struct bed *b, unsigned number, struct rule *rules)
+static size_t rules_case(struct bed *b, struct rule *rules)
 {
 	char key[16], value[64];
 	size_t n;
 
-	bed_case(b, number, MEMBERS_MAX / 2, PARTITIONS_MAX / 4);
 	n = any(b, 6);
 	for (size_t r = 0; r < n; r++) {
 		size_t len = 1 + any(b, 4);
@@ -135,34 +121,30 @@ static bool names(const struct rule *rule, const struct mq_assign_member *m, uin
 	return p >= rule->first && p <= rule->last && (!fnmatch(rule->pattern, m->host, 0) || !fnmatch(rule->pattern, m->name, 0));
 }
 
-static void config_gives_a_partition_to_the_first_member_named_for_it_or_nobody(void **state)
+static void config_gives_a_partition_to_the_first_member_named_for_it_or_nobody(struct bed *b)
 {
-	struct bed b;
 	struct rule rules[6];
-	(void)state;
-	for (unsigned i = 0; i < CASES; i++) {
-		size_t n = rules_case(&b, i, rules);
-		bed_assign(&b, MQ_ASSIGN_CONFIG);
-		for (uint32_t p = 0; p < b.partitions; p++) {
-			int32_t want = -1;
-			for (size_t m = b.n; m-- > 0;)
-				for (size_t r = 0; r < n; r++)
-					if (names(&rules[r], &b.member[m], p))
-						want = (int32_t)m;
-			MUST(&b, b.owner[p] == want);
-		}
-		mq_assign_conf_release(&b.conf);
+
+	size_t n = rules_case(b, rules);
+	bed_assign(b, MQ_ASSIGN_CONFIG);
+	for (uint32_t p = 0; p < b->partitions; p++) {
+		int32_t want = -1;
+		for (size_t m = b->n; m-- > 0;)
+			for (size_t r = 0; r < n; r++)
+				if (names(&rules[r], &b->member[m], p))
+					want = (int32_t)m;
+		MUST(b, b->owner[p] == want);
 	}
 }
 
+static const struct law laws[] = {
+    LAW(room_gives_a_partition_to_its_room_or_nobody, MEMBERS_MAX / 2, PARTITIONS_MAX / 4),
+    LAW(nearby_gives_a_room_its_own_and_spreads_the_rest_over_all, MEMBERS_MAX / 2, PARTITIONS_MAX / 4),
+    LAW(nearby_with_sticky_applied_twice_moves_nothing, MEMBERS_MAX / 2, PARTITIONS_MAX / 4),
+    LAW(config_gives_a_partition_to_the_first_member_named_for_it_or_nobody, MEMBERS_MAX / 2, PARTITIONS_MAX / 4),
+};
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(room_gives_a_partition_to_its_room_or_nobody),
-	    cmocka_unit_test(nearby_gives_a_room_its_own_and_spreads_the_rest_over_all),
-	    cmocka_unit_test(nearby_with_sticky_applied_twice_moves_nothing),
-	    cmocka_unit_test(config_gives_a_partition_to_the_first_member_named_for_it_or_nobody),
-	};
-	cmocka_set_message_output(CM_OUTPUT_TAP);
-	return cmocka_run_group_tests_name("spool_assign_rooms", tests, NULL, NULL);
+	return try_laws("spool_assign_rooms", laws, sizeof laws / sizeof *laws, NULL, 0);
 }

@@ -108,7 +108,7 @@ static void owners_that_are_other_members_follow(void **state)
 	struct bed *b = *state;
 	struct mq_membership member;
 
-	OK(mq_membership_join(&member, &b->spool, "g", &bed_err));
+	OK(mq_membership_join(&member, &b->spool, "g", NULL, &bed_err));
 	follow_as(b, &member);
 	mq_membership_leave(&member);
 }
@@ -141,7 +141,7 @@ static void one_partition_let_go_leaves_the_others(void **state)
 	struct mq_ownership other, third;
 	struct mq_membership member;
 
-	OK(mq_membership_join(&member, &b->spool, "g", &bed_err));
+	OK(mq_membership_join(&member, &b->spool, "g", NULL, &bed_err));
 	bed_take(b);
 	assert_int_equal(mq_ownership_take(&other, &b->member, &b->topic, 1, 0, &bed_err), 1);
 	assert_int_equal(mq_ownership_take(&third, &member, &b->topic, 1, 0, &bed_err), 0);
@@ -346,6 +346,33 @@ static void a_file_that_was_not_made_to_the_end_holds_no_place(void **state)
 	assert_int_equal(bed_size(b, "offsets"), 16384);
 }
 
+static int count(void *arg, const struct mq_member_facts *f)
+{
+	(void)f;
+	++*(int *)arg;
+	return 0;
+}
+
+/* It would be taken for dead, and all that is its own for others' to have. */
+static void a_member_that_cannot_be_looked_at_for_want_of_descriptors_is_not_passed_over(void **state)
+{
+	struct bed *b = *state;
+	char rule[160];
+	int n = 0;
+
+	OK(mq_member_each(&b->spool, "g", MQ_MEMBER_WISHES, count, &n, &bed_err));
+	assert_int_equal(n, 1);
+	snprintf(rule, sizeof rule, "openat:1:path=%s:EMFILE,lock_test:1:path=%s:ENOLCK", b->member.name, b->member.name);
+	bed_faults(rule);
+	assert_int_equal(mq_member_each(&b->spool, "g", MQ_MEMBER_WISHES, count, &n, &bed_err), -EMFILE);
+	assert_non_null(strstr(bed_err.text, "group g: cannot look at its members"));
+	bed_err = (struct mq_err)MQ_ERR_INIT;
+	assert_int_equal(mq_member_each(&b->spool, "g", MQ_MEMBER_WISHES, count, &n, &bed_err), -ENOLCK);
+	assert_int_equal(n, 1);
+	bed_err = (struct mq_err)MQ_ERR_INIT;
+	bed_faults(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -362,6 +389,7 @@ int main(void)
 	    BED_TEST(a_cut_is_not_forgotten_when_the_file_is_replaced),
 	    BED_TEST(a_later_partition_has_no_room_and_no_place_yet),
 	    BED_TEST(a_file_that_was_not_made_to_the_end_holds_no_place),
+	    BED_TEST(a_member_that_cannot_be_looked_at_for_want_of_descriptors_is_not_passed_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,7 +39,7 @@ static void publish(struct bed *b, const char *topic)
 	struct mq_ticket ticket;
 
 	batch.body_crc = mq_crc32c(0, "x\n", 2);
-	OK(engine->topic_auto_create(s, topic, &bed_err));
+	OK(engine->topic_auto_create(s, topic, 0, &bed_err));
 	OK(engine->appender_open(s, topic, 0, &a, &bed_err));
 	OK(engine->append(a, &batch, "x\n", &ticket, &bed_err));
 	OK(engine->wait_durable(a, &ticket, MQ_ACK_DURABLE, &bed_err));

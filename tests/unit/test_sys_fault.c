@@ -253,6 +253,8 @@ static int refused(enum mq_sys_call call)
 	case CALL_wait_child: return mq_sys->wait_child(-1, &n, false);
 	case CALL_kill: return mq_sys->kill(getpid(), 0);
 	case CALL_pidfd: return mq_sys->pidfd(getpid());
+	case CALL_leash: return mq_sys->leash(two);
+	case CALL_leash_to: return mq_sys->leash_to(fd, 0);
 	case CALL_pipe: return mq_sys->pipe(two);
 	case CALL_socketpair: return mq_sys->socketpair(two);
 	case CALL_signal_mask: return mq_sys->signal_mask(SIG_BLOCK, NULL, &set);

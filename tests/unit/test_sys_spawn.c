@@ -207,6 +207,97 @@ static void a_child_dies_with_its_parent_and_its_lock_goes_then(void **state)
 	mq_sys->close(told[0]), mq_sys->close(block[0]), mq_sys->close(block[1]), mq_sys->close(mine);
 }
 
+/* --- leashes -------------------------------------------------------------------------------- */
+
+/* No child that dies with its parent: it ends with status 7 when it is told to, if nobody has killed it by then. */
+static pid_t bystander(int tell[2])
+{
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe(tell), 0);
+	pid = fork();
+	if (pid == 0) {
+		close(tell[1]);
+		_exit(read(tell[0], &byte, 1) == 1 ? 7 : 8);
+	}
+	close(tell[0]);
+	return pid;
+}
+
+/* What became of it: 7, or 128 and the signal that was there first. */
+static int ends(pid_t pid, const int tell[2])
+{
+	int status;
+
+	signal(SIGPIPE, SIG_IGN); /* it may be gone */
+	(void)!write(tell[1], "x", 1);
+	signal(SIGPIPE, SIG_DFL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	close(tell[1]);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* A process that lays a leash on these, one after the other, and is killed.  When it has been waited for, all it had is closed. */
+static void lay_and_die(const pid_t *on, size_t n, bool let_go)
+{
+	int told[2], status, leash[2];
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(mq_sys->pipe(told), 0);
+	pid = fork();
+	if (pid == 0) {
+		bool laid = mq_sys->leash(leash) == 0 && leash[0] >= 0 && leash[1] > leash[0];
+		for (size_t i = 0; i < n && laid; i++)
+			laid = mq_sys->leash_to(leash[0], on[i]) == 0;
+		if (let_go)
+			mq_sys->close(leash[0]);
+		(void)!write(told[1], laid ? "1" : "0", 1);
+		for (;;)
+			pause();
+	}
+	mq_sys->close(told[1]);
+	assert_int_equal(read(told[0], &byte, 1), 1);
+	assert_int_equal(byte, '1');
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	mq_sys->close(told[0]);
+}
+
+static void whom_a_leash_was_laid_on_last_dies_with_who_holds_it(void **state)
+{
+	int tell[2][2];
+	pid_t before = bystander(tell[0]), last = bystander(tell[1]);
+
+	(void)state;
+	lay_and_die((pid_t[]){before, last}, 2, false);
+	assert_int_equal(ends(before, tell[0]), 7);
+	assert_int_equal(ends(last, tell[1]), 128 + SIGKILL);
+}
+
+static void a_leash_that_was_let_go_or_is_on_nobody_kills_nobody(void **state)
+{
+	int tell[2], leash[2];
+	pid_t pid = bystander(tell);
+
+	(void)state;
+	lay_and_die(NULL, 0, false);
+	lay_and_die((pid_t[]){pid, 0}, 2, false);
+	lay_and_die(&pid, 1, true);
+	assert_int_equal(ends(pid, tell), 7);
+
+	/* That it ended before is nobody else's matter; not this process's either. */
+	pid = bystander(tell);
+	assert_int_equal(mq_sys->leash(leash), 0);
+	assert_int_equal(mq_sys->leash_to(leash[0], pid), 0);
+	assert_int_equal(ends(pid, tell), 7);
+	mq_sys->close(leash[1]), mq_sys->close(leash[0]);
+	assert_int_equal(mq_sys->leash(leash), 0);
+	assert_true(fcntl(leash[0], F_GETFD) & FD_CLOEXEC && fcntl(leash[1], F_GETFD) & FD_CLOEXEC);
+	mq_sys->close(leash[1]), mq_sys->close(leash[0]);
+}
+
 static void a_kept_descriptor_below_three_is_refused(void **state)
 {
 	(void)state;
@@ -247,6 +338,8 @@ int main(void)
 		T(a_child_has_default_signals_and_an_empty_mask),
 		T(a_child_can_be_the_head_of_its_own_group),
 		T(a_child_dies_with_its_parent_and_its_lock_goes_then),
+		T(whom_a_leash_was_laid_on_last_dies_with_who_holds_it),
+		T(a_leash_that_was_let_go_or_is_on_nobody_kills_nobody),
 		T(a_kept_descriptor_below_three_is_refused),
 		T(unread_counts_what_a_pipe_holds_and_what_a_socket_has_not_delivered),
 	};

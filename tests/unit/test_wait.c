@@ -131,6 +131,29 @@ static void the_death_of_a_writer_is_a_close_event(void **state)
 	mq_sys->close(f);
 }
 
+static void what_is_kept_misses_nothing_while_the_rest_is_given_up_and_asked_for_again(void **state)
+{
+	int a = file("a"), b = file("b"), sa = mq_wait_watch(&w, a, IN_MODIFY, true), p[2];
+
+	(void)state;
+	assert_int_equal(mq_sys->pipe(p), 0);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(mq_wait_watch(&w, b, IN_MODIFY, true), sa + 1);
+		assert_int_equal(mq_wait_fd(&w, p[0], POLLIN), 0);
+		mq_wait_keep(&w, sa + 1);
+		assert_int_equal(mq_sys->pwrite(b, "x", 1, 0), 1);
+		assert_int_equal(mq_wait_for(&w, 0), MQ_WAIT_DEADLINE);
+		assert_int_equal(mq_sys->pwrite(a, "x", 1, 0), 1);
+		assert_int_equal(mq_wait_watch(&w, b, IN_MODIFY, true), sa + 1);
+		mq_wait_keep(&w, sa + 1);
+		assert_int_equal(wait_long(), MQ_WAIT_WATCH);
+		assert_int_equal(mq_wait_events(&w, sa), IN_MODIFY);
+	}
+	mq_wait_keep(&w, 0);
+	assert_int_equal(mq_sys->pwrite(a, "x", 1, 0), 1);
+	assert_int_equal(mq_wait_for(&w, 0), MQ_WAIT_DEADLINE);
+}
+
 static void each_slot_is_told_its_own_events_and_two_may_watch_one_file(void **state)
 {
 	(void)state;
@@ -275,6 +298,7 @@ int main(void)
 		T(a_ring_from_another_process_ends_the_wait),
 		T(a_new_name_in_a_watched_directory_is_told),
 		T(the_death_of_a_writer_is_a_close_event),
+		T(what_is_kept_misses_nothing_while_the_rest_is_given_up_and_asked_for_again),
 		T(each_slot_is_told_its_own_events_and_two_may_watch_one_file),
 		T(events_read_while_another_watch_is_removed_are_not_lost),
 		T(two_waits_share_the_instance_and_each_gets_its_events),

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* mq-replay: a range of a topic once more. */
+#include "cli.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct args {
+	struct cli cli;
+	struct mq_consume_request req;
+	struct cli_pairs headers;
+	struct cli_bytes delimiter, key_delimiter;
+	int64_t partition;
+	const char *speed;
+	bool json, frame, null, raw, dry_run;
+	bool archive, dead_letters;
+	const char *group;
+	const char *archived; /* the topic of the one that is open */
+	struct mq_consume_report sum;
+};
+#define AT(member) offsetof(struct args, member)
+
+static const struct cli_option options[] = {
+	{0, "Which records", NULL, NULL, CLI_HEADING, 0, NULL, 0},
+	{'o', "offset", "RANGE", "START..END, END excluded; each an offset, beginning, end, -N (from the end) or @TIME "
+	 "(@-1h, @15:00, @2026-01-31T12:00:00Z)", CLI_TEXT, AT(req.range), NULL, 0},
+	{0, "archive", NULL, "the operands are archives of mq-retain or mq-drain, read in place", CLI_FLAG, AT(archive), NULL, 0},
+	{0, "dead-letters", NULL, "of TOPIC.dead, back into TOPIC: each to the partition that it came from, for the group that gave up on it alone",
+	 CLI_FLAG, AT(dead_letters), NULL, 0},
+	{'g', "group", "GROUP", "with --dead-letters: those of this group only", CLI_TEXT, AT(group), "group", 0},
+	{'p', "partition", "N", "this partition only", CLI_PARTITION, AT(partition), NULL, 0},
+	{'n', "count", "N", "at most N records", CLI_COUNT, AT(req.count), NULL, 0},
+	{'k', "key", "KEY", "only with this key", CLI_TEXT, AT(req.key), NULL, 0},
+	{'H', "header", "N=V", "only with this header; may be given again, all must hold", CLI_PAIRS, AT(headers), NULL, 0},
+	{'T', "tag", "TAGS", "only with this tag, or one of several: 'paid || refunded'", CLI_TEXT, AT(req.tag), NULL, 0},
+	{0, "skip-tag", "TAGS", "only without this tag, or any of several", CLI_TEXT, AT(req.skip_tag), NULL, 0},
+	{0, "id", "ID", "only with this message id", CLI_TEXT, AT(req.id), NULL, 0},
+	{0, "expired", NULL, "those that have expired, and no others; --to, --json and --frame leave out their times",
+	 CLI_FLAG, AT(req.expired), NULL, 0},
+	{0, "where", "EXPR", "only where it holds: 'amount > 10 && tag != \"test\"'", CLI_TEXT, AT(req.where), NULL, 0},
+
+	{0, "How fast", NULL, NULL, CLI_HEADING, 0, NULL, 0},
+	{0, "speed", "Nx", "keep the distances at which they were published, so many times as fast: 1x 2x 0.5x", CLI_TEXT, AT(speed), NULL, 0},
+	{0, "rate", "N/s", "at most so many: 500/s 10/m", CLI_RATE, AT(req.rate), NULL, 0},
+	{0, "dry-run", NULL, "read them, and say only how many they are", CLI_FLAG, AT(dry_run), NULL, 0},
+
+	{0, "Where they go", NULL, NULL, CLI_HEADING, 0, NULL, 0},
+	{0, "to", "TOPIC", "copy them there instead of printing them: once, however often that is killed and asked for again", CLI_TEXT,
+	 AT(req.to), NULL, 0},
+
+	{0, "How they are printed", NULL, NULL, CLI_HEADING, 0, NULL, 0},
+	{'D', "delimiter", "S", "each payload ends in S instead of a newline; one that holds S is refused", CLI_BYTES,
+	 AT(delimiter), NULL, 0},
+	{'0', "null", NULL, "each payload ends in a NUL byte", CLI_FLAG, AT(null), NULL, 0},
+	{'K', "key-delimiter", "S", "print KEY S PAYLOAD", CLI_BYTES, AT(key_delimiter), NULL, 0},
+	{'J', "json", NULL, "a JSON object a line", CLI_FLAG, AT(json), NULL, 0},
+	{0, "frame", NULL, "frames, for mq-publish --frame: any bytes, nothing lost", CLI_FLAG, AT(frame), NULL, 0},
+	{0, "format", "FORMAT", "as mq-consume(1)", CLI_TEXT, AT(req.format), NULL, 0},
+	{0, "raw", NULL, "on a terminal, do not make control bytes visible", CLI_FLAG, AT(raw), NULL, 0},
+	{0},
+};
+
+static const struct cli_tool tool = {
+	.name = "mq-replay",
+	.usage = (const char *const[]){"[-o RANGE] [OPTION ...] TOPIC[:PARTITION[:OFFSET]] ...",
+	                               "--dead-letters [-g GROUP] [OPTION ...] TOPIC",
+	                               "--archive [-o RANGE] [OPTION ...] FILE ...", NULL},
+	.purpose = "Print a range of a topic once more, as it was published: as fast as it goes, at a rate, or at the distances that the "
+	           "records had. No group is moved by it; mq-group seek moves one. With --to they are copied to another topic.",
+	.options = options,
+	.examples = (const char *const[]){
+		"mq-replay -o @15:00..@16:00 --speed 2x orders | ./simulate",
+		"mq-replay -o @-1h -T paid --dry-run orders     # how many would come",
+		"mq-replay --dead-letters -g billing orders     # to be handled again",
+		"mq-replay --expired --to orders orders         # back, for good",
+		"mq-replay -o @-1h --rate 100/s --to orders.again orders",
+		"mq-replay --archive /srv/archive/orders.*.tar.zst | grep 4711",
+		NULL},
+	.timeout = "how long --to waits for space in a full topic (without it until there is some)",
+	.operands = "topic",
+	.quiet_pipe = true,
+	.library_writes = true,
+};
+
+static int check(struct args *a)
+{
+	struct cli *cli = &a->cli;
+	bool delimited = a->delimiter.data || a->null || a->key_delimiter.data;
+
+	if (a->group && !a->dead_letters)
+		return cli_usage(cli, "-g names whose dead letters go back (--dead-letters); a group is moved by mq-group seek");
+	if (a->dead_letters && (a->req.to || a->archive || a->req.expired))
+		return cli_usage(cli, "--dead-letters go back where they came from: no --to, --archive or --expired");
+	if (a->dead_letters && ((a->json && !a->dry_run) || a->frame || a->req.format || delimited || a->raw))
+		return cli_usage(cli, "--dead-letters prints nothing: mq-consume %s.dead shows them", cli->n_operands ? cli->operands[0] : "TOPIC");
+	if (a->req.to && a->archive)
+		return cli_usage(cli, "--archive prints, and does not go with --to");
+	if (a->req.to && ((a->json && !a->dry_run) || a->frame || a->req.format || delimited || a->raw))
+		return cli_usage(cli, "--to prints nothing: how it is printed has no part in that");
+	if (a->json + a->frame + (a->req.format != NULL) > 1)
+		return cli_usage(cli, "--json, --frame and --format exclude each other");
+	if ((a->json || a->frame || a->req.format) && delimited)
+		return cli_usage(cli, "delimiters do not go with --json, --frame or --format");
+	if (a->delimiter.data && a->null)
+		return cli_usage(cli, "-D and -0 exclude each other");
+	if (a->key_delimiter.data && strlen(a->key_delimiter.data) != a->key_delimiter.len)
+		return cli_usage(cli, "-K cannot hold a NUL byte");
+	return 0;
+}
+
+/* "2x", "0.5x", "2". */
+static int take_speed(struct args *a)
+{
+	char *end;
+
+	if (!a->speed)
+		return 0;
+	a->req.speed = strtod(a->speed, &end);
+	if (end == a->speed || (*end && strcmp(end, "x") != 0) || !(a->req.speed >= 1e-6 && a->req.speed <= 1e6))
+		return cli_usage(&a->cli, "--speed %s: so many times as fast is wanted, as 1x, 2x or 0.5x", a->speed);
+	if (a->req.expired)
+		return cli_usage(&a->cli, "--expired: their times are over, so --speed has nothing to go by");
+	if (a->dry_run)
+		return cli_usage(&a->cli, "--dry-run only counts: --speed has no part in that");
+	return 0;
+}
+
+static int take_operands(struct args *a)
+{
+	struct cli *cli = &a->cli;
+	size_t n = cli->n_operands + (cli->topic != NULL);
+	const char **topics = cli_keep(cli, (n + 1) * sizeof *topics);
+	int64_t *partitions = cli_keep(cli, (n + 1) * sizeof *partitions);
+
+	if (!topics || !partitions)
+		return MQ_EXIT_IO;
+	if (n == 0)
+		return cli_usage(cli, "which topic?");
+	if (cli->topic && cli->n_operands)
+		return cli_usage(cli, "%s: -t stands in place of the operands", cli->operands[0]);
+	for (size_t i = 0; i < n; i++) {
+		struct mq_operand operand;
+		const char *text = i < cli->n_operands ? cli->operands[i] : cli->topic;
+		char *copy = cli_keep(cli, 2 * strlen(text) + 2);
+
+		if (!copy)
+			return MQ_EXIT_IO;
+		if (mq_parse_operand(cli->mq, text, &operand) < 0)
+			return cli_fail(cli);
+		topics[i] = strcpy(copy, operand.topic);
+		if (operand.offset && (cli_given(cli, "offset") || n > 1))
+			return cli_usage(cli, "%s: one offset, of one topic, is wanted (-o RANGE holds for all)", text);
+		if (operand.offset)
+			a->req.range = strcpy(copy + strlen(copy) + 1, operand.offset);
+		if (cli_given(cli, "partition") && operand.partition >= 0)
+			return cli_usage(cli, "%s: the partition is given twice", text);
+		partitions[i] = cli_given(cli, "partition") ? a->partition : operand.partition;
+	}
+	a->req.topics = topics;
+	a->req.partitions = partitions;
+	a->req.n_topics = n;
+	return 0;
+}
+
+/* They are those of TOPIC.dead, and go to TOPIC. */
+static int take_letters(struct args *a)
+{
+	struct cli *cli = &a->cli;
+	const char **topic = cli_keep(cli, sizeof *topic);
+	char *dead;
+
+	if (!a->dead_letters)
+		return 0;
+	if (a->req.n_topics != 1)
+		return cli_usage(cli, "the dead letters of one topic at a time");
+	if (a->req.partitions[0] >= 0 && !cli_given(cli, "partition"))
+		return cli_usage(cli, "--dead-letters go back to all partitions: -p names one of %s.dead", a->req.topics[0]);
+	dead = cli_keep(cli, strlen(a->req.topics[0]) + sizeof ".dead");
+	if (!topic || !dead)
+		return MQ_EXIT_IO;
+	strcat(strcpy(dead, a->req.topics[0]), ".dead");
+	*topic = dead;
+	a->req.to = a->req.letters_of = a->req.topics[0];
+	a->req.letters_group = a->group;
+	a->req.topics = topic;
+	return 0;
+}
+
+static int fill_request(struct args *a)
+{
+	struct mq_consume_request *r = &a->req;
+
+	r->timeout_ns = a->cli.timeout_ns;
+	r->headers = a->headers.v;
+	r->n_headers = a->headers.n;
+	r->form = a->json ? MQ_OUT_JSON : a->frame ? MQ_OUT_FRAMES : r->format ? MQ_OUT_FORMAT : MQ_OUT_LINES;
+	r->delimiter = a->null ? "" : a->delimiter.data;
+	r->delimiter_len = a->null ? 1 : a->delimiter.len;
+	r->key_delimiter = a->key_delimiter.data;
+	r->visible_control = !a->raw && isatty(STDOUT_FILENO);
+	if (a->dry_run)
+		r->to = NULL;
+	r->replay = r->to != NULL;
+	if (!a->dry_run && !r->to)
+		return 0;
+	r->out_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	return r->out_fd < 0 ? cli_error(&a->cli, MQ_EXIT_IO, "/dev/null cannot be opened") : 0;
+}
+
+static int report(struct args *a, int status, const struct mq_consume_report *r)
+{
+	struct cli *cli = &a->cli;
+
+	if (r->damage)
+		cli_say(cli, "%llu damaged places passed, %llu records lost in them (mq-check tells where)", llu(r->damage), llu(r->damage_records));
+	if (a->dry_run && !status && a->json)
+		printf("{\"v\":1,\"records\":%llu,\"bytes\":%llu,\"not_selected\":%llu,\"expired\":%llu}\n", llu(r->records), llu(r->bytes),
+		       llu(r->skipped_filter), llu(r->skipped_expired));
+	else if (a->dry_run && !status)
+		printf("%llu records, %llu bytes\n", llu(r->records), llu(r->bytes));
+	else if (cli->verbose)
+		cli_say(cli, "%llu records, %llu bytes; %llu not selected, %llu expired", llu(r->records), llu(r->bytes), llu(r->skipped_filter),
+		        llu(r->skipped_expired));
+	return status ? status : r->damage ? MQ_EXIT_DAMAGE : MQ_EXIT_DONE;
+}
+
+/* --- archives ------------------------------------------------------------------------------- */
+
+static int keep_topic(void *arg, const char *topic)
+{
+	struct args *a = arg;
+	char *copy = cli_keep(&a->cli, strlen(topic) + 1);
+
+	if (!copy)
+		return 1;
+	a->archived = strcpy(copy, topic);
+	return 0;
+}
+
+/* One, as a spool of one topic. */
+static int run_archive(struct args *a, const char *file)
+{
+	struct mq_consume_report r = {0};
+	const struct mq_consume_request all = a->req;
+	int status = 0;
+
+	if (mq_open_archive(a->cli.mq, file) < 0 || mq_topic_list(a->cli.mq, keep_topic, a) < 0)
+		return cli_fail(&a->cli);
+	if (a->cli.topic && strcmp(a->cli.topic, a->archived) != 0)
+		return 0; /* not the one that is wanted */
+	if (a->req.count)
+		a->req.count -= a->sum.records;
+	if (mq_consume(a->cli.mq, &a->req, &r) < 0)
+		status = cli_fail(&a->cli);
+	a->req = all;
+	a->sum.records += r.records;
+	a->sum.bytes += r.bytes;
+	a->sum.skipped_filter += r.skipped_filter;
+	a->sum.skipped_expired += r.skipped_expired;
+	a->sum.damage += r.damage;
+	a->sum.damage_records += r.damage_records;
+	return status;
+}
+
+static int run_archives(struct args *a)
+{
+	int status = fill_request(a);
+
+	if (!status && a->cli.n_operands == 0)
+		status = cli_usage(&a->cli, "which archives?");
+	a->req.topics = &a->archived;
+	a->req.n_topics = 1;
+	a->req.partitions = &a->partition;
+	if (!cli_given(&a->cli, "partition"))
+		a->partition = -1;
+	for (size_t i = 0; !status && i < a->cli.n_operands; i++)
+		if (!cli_given(&a->cli, "count") || a->req.count > a->sum.records)
+			status = run_archive(a, a->cli.operands[i]);
+	return status == MQ_EXIT_USAGE ? status : report(a, status, &a->sum);
+}
+
+static int run(struct args *a)
+{
+	struct mq_consume_report r = {0};
+	int status = check(a);
+
+	if (!status)
+		status = take_speed(a);
+	if (!status && a->archive)
+		return run_archives(a);
+	if (!status)
+		status = take_operands(a);
+	if (!status)
+		status = take_letters(a);
+	if (!status)
+		status = cli_open(&a->cli, 0);
+	if (!status)
+		status = fill_request(a);
+	if (status)
+		return status;
+	/* To the library a count of 0 means all; to a script that computed it, none. */
+	if (!(cli_given(&a->cli, "count") && a->req.count == 0) && mq_consume(a->cli.mq, &a->req, &r) < 0)
+		status = cli_fail(&a->cli);
+	return report(a, status, &r);
+}
+
+int main(int argc, char **argv)
+{
+	struct args a = {.req = MQ_CONSUME_REQUEST_INIT};
+	int status = cli_start(&a.cli, &tool, argc, argv);
+
+	return cli_end(&a.cli, status == CLI_GO ? run(&a) : status);
+}

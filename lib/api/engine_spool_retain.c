@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The spool as an engine: what retention asks. */
+#include "api/engine_spool_private.h"
+
+#include <stdlib.h>
+
+#include "log/old.h"
+#include "spool/archive.h"
+#include "spool/internal.h"
+#include "spool/retain.h"
+#include "sys/sys.h"
+
+/* Of no log any more: a reader that was at work on it has ended by then, and people had a day to look at it. */
+static const int64_t DEAD_AFTER_NS = INT64_C(86400) * 1000000000;
+
+int mq_engine_spool_retain_begin(struct mq_store *s, bool force, struct mq_retain **ret, struct mq_err *err)
+{
+	struct mq_retain *r = malloc(sizeof *r);
+	int rc = r ? mq_retain_begin(r, mq_engine_spool_of(s), force, s->looks, err) : mq_engine_no_memory(err);
+
+	if (rc < 0)
+		free(r);
+	else
+		*ret = r;
+	return rc;
+}
+
+int mq_engine_spool_retain_end(struct mq_retain *r, struct mq_err *err)
+{
+	int rc = mq_retain_end(r, err);
+
+	free(r);
+	return rc;
+}
+
+int64_t mq_engine_spool_retain_patience_us(const struct mq_retain *r)
+{
+	return r->spool->conf.offsets_minutes * 60 * 1000000;
+}
+
+int mq_engine_spool_internal_list(struct mq_store *s, int (*fn)(void *arg, const char *name), void *arg, struct mq_err *err)
+{
+	return mq_internal_each(mq_engine_spool_of(s), fn, arg, err);
+}
+
+struct pass {
+	int (*fn)(void *arg, const struct mq_old_part *o);
+	void *arg;
+};
+
+static int pass_part(void *arg, const struct mq_old *o)
+{
+	const struct pass *p = arg;
+
+	return p->fn(p->arg, &(struct mq_old_part){o->base, o->end, o->bytes, o->batch_us, o->file_us});
+}
+
+/* A cursor of a partition, and its topic, which must outlive it. */
+static int open_partition(struct mq_topic *t, struct mq_cursor *c, struct mq_store *s, const char *topic, uint32_t p, struct mq_err *err)
+{
+	int rc = mq_topic_open(t, mq_engine_spool_of(s), topic, err);
+
+	if (rc < 0)
+		return rc;
+	rc = mq_topic_alive(t, err);
+	if (rc == 0)
+		rc = mq_partition_cursor(t, p, c, err);
+	if (rc < 0)
+		mq_topic_release(t);
+	return rc;
+}
+
+int mq_engine_spool_old_parts(struct mq_store *s, const char *topic, uint32_t p, bool timed,
+                              int (*fn)(void *arg, const struct mq_old_part *o), void *arg, struct mq_err *err)
+{
+	struct pass pass = {fn, arg};
+	struct mq_cursor c;
+	struct mq_topic t;
+	int rc = open_partition(&t, &c, s, topic, p, err);
+
+	if (rc < 0)
+		return rc;
+	rc = mq_cursor_each_old(&c, timed, pass_part, &pass, err);
+	mq_cursor_release(&c);
+	mq_topic_release(&t);
+	return rc;
+}
+
+int mq_engine_spool_archive(struct mq_store *s, const char *topic, uint32_t p, uint64_t from, uint64_t *to, const char *dir,
+                            struct mq_err *err)
+{
+	struct mq_topic t;
+	int rc = mq_archiver ? mq_topic_open(&t, mq_engine_spool_of(s), topic, err)
+	                     : mq_err_set(err, MQ_EUSAGE, "this program makes no archives");
+
+	if (rc < 0)
+		return rc;
+	rc = mq_archiver->keep(&t, p, from, to, dir, err);
+	mq_topic_release(&t);
+	return rc;
+}
+
+int mq_engine_spool_raise_log_start(struct mq_store *s, const char *topic, uint32_t p, uint64_t *offset,
+                                    int (*settle)(void *arg, uint64_t *offset, struct mq_err *err), void *arg, struct mq_err *err)
+{
+	struct mq_topic t;
+	int rc = mq_topic_open(&t, mq_engine_spool_of(s), topic, err);
+
+	if (rc < 0)
+		return rc;
+	rc = mq_retain_raise(&t, p, offset, settle, arg, err);
+	mq_topic_release(&t);
+	return rc;
+}
+
+int mq_engine_spool_remove_old(struct mq_store *s, const char *topic, uint32_t p, uint64_t below, struct mq_gone *sum,
+                               struct mq_err *err)
+{
+	int64_t before_ns = mq_sys->clock_ns(MQ_CLOCK_REAL) - DEAD_AFTER_NS;
+	struct mq_removed old = {0}, dead = {0};
+	struct mq_cursor c;
+	struct mq_topic t;
+	int rc = open_partition(&t, &c, s, topic, p, err);
+
+	if (rc < 0)
+		return rc;
+	if (!s->looks)
+		rc = mq_cursor_remove_old(&c, below, &old, err);
+	if (rc == 0)
+		rc = mq_cursor_remove_dead(&c, before_ns, s->looks, &dead, err);
+	sum->parts += old.segments;
+	sum->bytes += old.bytes;
+	sum->dead += dead.segments;
+	sum->dead_bytes += dead.bytes;
+	mq_cursor_release(&c);
+	mq_topic_release(&t);
+	return rc;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * How delivery out of a waiting room is put together.
+ *
+ *   room          a topic's room, its partitions; when something is due next
+ *   room_read     the record at an offset
+ *   room_deliver  note, appends, durable: killed anywhere, the next one finishes the last note before anything else
+ *   room_list     what waits; cancelling
+ */
+#ifndef MQ_OPS_ROOM_PRIVATE_H
+#define MQ_OPS_ROOM_PRIVATE_H
+
+#include "format/room_note.h"
+#include "ops/body.h"
+#include "ops/room.h"
+
+struct mq_room_reader {
+	struct mq_source *source;
+	struct mq_body body;
+	struct mq_view view;
+	struct mq_walk walk;
+	uint64_t at;             /* the walk gives this offset next, or one behind it */
+	bool viewed;
+};
+
+struct mq_room_part {
+	uint32_t partition;
+	struct mq_waiting *waiting;    /* NULL: closed */
+	struct mq_appender *log, *target; /* NULL: not open */
+	struct mq_room_reader reader;
+	struct mq_source *bell;        /* armed; NULL: not */
+	struct mq_who who;             /* of the mover in the target */
+	uint64_t number;               /* its last one that a note gave */
+	uint64_t settled;              /* 1 + offset of the last note known to be finished; 0: none */
+	struct mq_ids_entry head;      /* of a listing; there, if have is 1 */
+	int have;
+	bool begun;                    /* the last note may not be finished */
+	int64_t due_us;                /* of the first that waits; INT64_MAX: nothing */
+};
+
+struct mq_rooms {
+	struct mq *mq;
+	const struct mq_engine *engine;
+	char topic[201], name[201];    /* of the room */
+	char mover[33];                /* the room's id */
+	struct mq_topic_facts facts, target; /* of the room; of the topic */
+	struct mq_room_part *parts;
+	uint32_t n;
+	int64_t reread_ns;             /* when the number of partitions was last asked for */
+	struct mq_records records;
+	struct mq_buf payload;
+};
+
+/* room.c */
+int mq_rooms_open_part(struct mq_rooms *r, struct mq_room_part *part, struct mq_err *err);
+void mq_rooms_close_part(struct mq_rooms *r, struct mq_room_part *part);
+/* The log of the room, to write notes to. */
+int mq_rooms_log(struct mq_rooms *r, struct mq_room_part *part, struct mq_err *err);
+/* A note as a record of the room, durably. */
+int mq_rooms_note(struct mq_rooms *r, struct mq_room_part *part, const struct mq_room_note *note, const uint64_t *offsets,
+                  struct mq_err *err);
+
+/* room_read.c.  1: the record, until the next call; 0: it is not held any more, or damaged. */
+int mq_room_read(struct mq_room_reader *r, struct mq_rooms *rooms, uint32_t p, uint64_t offset, struct mq_rec *ret, struct mq_err *err);
+void mq_room_reader_release(struct mq_room_reader *r);
+
+/* room_deliver.c.  Under the lock: all that was ever written is known; what was begun is finished. */
+int mq_rooms_look(struct mq_rooms *r, struct mq_room_part *part, struct mq_err *err);
+int mq_rooms_settle(struct mq_rooms *r, struct mq_room_part *part, struct mq_err *err);
+/* 1: something was delivered. */
+int mq_rooms_deliver_part(struct mq_rooms *r, struct mq_room_part *part, struct mq_err *err);
+
+#endif

@@ -1,0 +1,167 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+# mq-test: timeout=1800
+"""mq-replay --to that is killed: at every one of its calls, and at random moments.
+
+The same command is given again until it ends.  Then each record of the range is in the other topic as often as runs were begun
+(runs@in@ counts them), once by each; mq-check finds nothing.
+
+MQ_KILLS=N changes the number of kills at random (500), MQ_SEED their choice, MQ_EVERY=N takes one call in N (3: which, MQ_SEED says)."""
+import collections
+import concurrent.futures
+import os
+import random
+import re
+import subprocess
+import sys
+import tempfile
+
+sys.dont_write_bytecode = True
+SRC = os.environ.get('MQ_SRC') or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.abspath(os.environ.get('MQ_BUILD', '.'))
+sys.path[:0] = [SRC + '/tests']
+import reader  # noqa: E402
+import reader_intent  # noqa: E402
+
+SLOW = os.environ.get('MQ_PASS') == 'sanitize'
+KILLS = int(os.environ.get('MQ_KILLS', '60' if SLOW else '500'))
+EVERY = int(os.environ.get('MQ_EVERY', '16' if SLOW else '3'))
+AT_ONCE = len(os.sched_getaffinity(0))
+SEED = int(os.environ.get('MQ_SEED', random.randrange(1 << 30)))
+PLACE = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
+RECORDS = 12
+number = failed = 0
+
+
+class Wrong(Exception):
+    """Something that must hold does not."""
+
+
+def result(good, name, said=''):
+    global number, failed
+    number += 1
+    failed += not good
+    for line in str(said).splitlines()[:30]:
+        print('# ' + line)
+    print('%s %d - %s' % ('ok' if good else 'not ok', number, name), flush=True)
+
+
+def run(spool, *argv, stdin=b'', fault=None, report=None, good=(0,)):
+    env = dict(os.environ, MQ_SPOOL=spool)
+    if fault is not None:
+        env['MQ_TEST_FAULT'] = fault
+    if report:
+        env['MQ_TEST_FAULT_REPORT'] = report
+    done = subprocess.run(argv, env=env, input=stdin, check=False, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+    if good and done.returncode not in good:
+        raise Wrong('%s: status %d: %s' % (' '.join(argv), done.returncode, done.stderr.decode()))
+    return done
+
+
+def tool(name):
+    return '%s/bin/mq-%s' % (BUILD, name)
+
+
+def replay(spool, *options, **how):
+    return run(spool, BUILD + '/tests/traced/mq-replay', *options, '--to', 'out', 'in', **how)
+
+
+def make(spool, keyed):
+    """Two partitions; of keyed records a transfer goes to several."""
+    for topic in ('in', 'out'):
+        run(spool, tool('topic'), 'create', topic, '--partitions', '2')
+    for p in (0, 1):
+        mine = range(p, RECORDS, 2)
+        lines = ''.join('k%d\t%d\n' % (i, i) if keyed else '%d\n' % i for i in mine)
+        run(spool, tool('publish'), '-p', str(p), *(('-K', '\t') if keyed else ()), 'in', stdin=lines.encode())
+
+
+def runs(spool):
+    """The number of the last run, and whether it has ended."""
+    if not os.path.isdir(spool + '/topics/runs@in@'):
+        return 0, True
+    last = None
+    for record in reader.Partition(spool, 'runs@in@', '0').records():
+        last = reader_intent.run_of(record[1])
+    return (last['number'], last['ended']) if last else (0, True)
+
+
+def check(spool):
+    begun, ended = runs(spool)
+    if not begun or not ended:
+        raise Wrong('run %d has not ended' % begun)
+    seen = collections.Counter(int(payload) for p in '01' for _, payload, _, _ in reader.Partition(spool, 'out', p).records())
+    wrong = {i: seen[i] for i in set(seen) | set(range(RECORDS)) if seen[i] != begun}
+    if wrong:
+        raise Wrong('after %d runs these are there so often: %r' % (begun, wrong))
+    found = run(spool, tool('check'), good=None)
+    if found.returncode != 0 or b'DAMAGE' in found.stdout:
+        raise Wrong('mq-check: %s%s' % (found.stdout.decode(), found.stderr.decode()))
+
+
+def calls_of(keyed):
+    with tempfile.TemporaryDirectory(prefix='mq-replay-', dir=PLACE) as place:
+        spool, report = place + '/spool', place + '/report'
+        make(spool, keyed)
+        replay(spool, fault='', report=report)
+        check(spool)
+        with open(report, encoding='ascii') as lines:
+            return [(call, int(n)) for call, n in re.findall(r'^\d+ call (\S+) (\d+)$', lines.read(), re.M)]
+
+
+def killed_at(keyed, rule):
+    """(was it killed, what is wrong)"""
+    with tempfile.TemporaryDirectory(prefix='mq-replay-', dir=PLACE) as place:
+        try:
+            spool = place + '/spool'
+            make(spool, keyed)
+            done = replay(spool, fault=rule, good=(0, -9))
+            if not runs(spool)[1] or not runs(spool)[0]:
+                replay(spool)
+            check(spool)
+            replay(spool)
+            check(spool)
+            return done.returncode == -9, None
+        except Wrong as wrong:
+            return True, '%s: %s' % (rule, wrong)
+
+
+def at_every_call(keyed):
+    rules = ['%s:%d:kill-%s' % (call, nth, when) for call, n in calls_of(keyed) for nth in range(1, n + 1) for when in ('before', 'after')
+             if call not in ('clock_ns', 'pid', 'close') or nth == 1]
+    rules = rules[SEED % EVERY::EVERY]
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        done = list(pool.map(killed_at, [keyed] * len(rules), rules))
+    killed, wrong = sum(came for came, _ in done), '\n'.join(wrong for _, wrong in done if wrong)
+    result(not wrong and killed, '%s: killed at each of its calls, %d times' % ('with keys' if keyed else 'lines', killed), wrong)
+
+
+def at_random(keyed, kills, rng):
+    with tempfile.TemporaryDirectory(prefix='mq-replay-', dir=PLACE) as place:
+        spool, killed, wrong = place + '/spool', 0, None
+        make(spool, keyed)
+        most = sum(n for call, n in calls_of(keyed))
+        try:
+            for _ in range(20 * kills):
+                if killed == kills:
+                    break
+                rule = '*:%d:kill-%s' % (rng.randrange(1, most + most // 4), rng.choice(('before', 'after')))
+                killed += replay(spool, *rng.choice(((), (), ('--rate', '1000/s'))), fault=rule, good=(0, -9)).returncode == -9
+            replay(spool)
+            check(spool)
+        except Wrong as why:
+            wrong = why
+        result(wrong is None and killed == kills, '%s: killed %d times at random, in %d runs (MQ_SEED=%d)'
+               % ('with keys' if keyed else 'lines', killed, runs(spool)[0], SEED), wrong or '')
+
+
+def main():
+    print('1..4')
+    for keyed in (False, True):
+        at_every_call(keyed)
+    for keyed in (False, True):
+        at_random(keyed, KILLS // 2, random.Random(SEED + keyed))
+    return 1 if failed else 0
+
+
+sys.exit(main())

@@ -1,0 +1,155 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# mq-drain: to the end as it stood at the start, whoever does the work.
+load one_spool
+
+teardown() {
+	local pid
+	for pid in $(jobs -p); do kill -KILL "$pid" 2> /dev/null || true; done
+}
+
+place() { # PARTITION: where the group stands
+	mq-group show -g g --json "T:$1" | sed -n 's/.*"committed":\([^,]*\),.*/\1/p'
+}
+
+begun() { # N: so many handlers have begun
+	[ "$(wc -l < begun)" -ge "$1" ]
+}
+
+@test "a drain gives out what there was at the start, and ends though more is published" {
+	seq 100 | mq-publish T
+	mkfifo go
+	exec 8<> go
+	mq-drain -g g T -- sh -c 'read -r x; echo "$x" >> done; read -r x < go' &
+	drain=$!
+	until [ -s done ]; do :; done
+	seq 101 150 | mq-publish T
+	for i in $(seq 100); do echo; done > go
+	wait $drain
+	is "$(cat done)" "$(seq 100)"
+	is "$(place 0)" 100
+	is "$(mq-drain -g g T)" "$(seq 101 150)"
+	is "$(mq-drain -g g T)" ''
+}
+
+@test "what a living member has is waited for, and is not handled twice" {
+	mq-topic create --partitions 3 T
+	for p in 0 1 2; do seq $((p * 10)) $((p * 10 + 9)) | mq-publish -p $p T; done
+	mkfifo go
+	exec 8<> go
+	: > begun
+	mq-consume -f -g g -j 3 T -- sh -c 'echo x >> begun; read -r x; echo "$x" >> done; read -r x < go' &
+	member=$!
+	until_true begun 3
+	mq-drain -g g -v T -- sh -c 'read -r x; echo "$x" >> done' 2> said &
+	drain=$!
+	until_true grep -q 'waiting for member' said
+	seq 90 99 | mq-publish -p 1 T
+	for i in $(seq 100); do echo; done > go
+	wait $drain
+	for p in 0 1 2; do [ "$(place $p)" -ge 10 ]; done
+	is "$(grep -v '^9.' done | sort -n)" "$(seq 0 29)"
+	kill $member
+	wait $member || true
+}
+
+@test "a member that is killed leaves its part to the drain" {
+	mq-topic create --partitions 2 T
+	for p in 0 1; do seq 5 | mq-publish -p $p T; done
+	: > begun
+	mq-consume -f -g g -j 2 T -- sh -c 'echo x >> begun; exec sleep 60' &
+	member=$!
+	until_true begun 2
+	mq-drain -g g T > out 2> said &
+	drain=$!
+	until_true grep -q 'waiting for member' said
+	kill -KILL $member
+	wait $drain
+	is "$(sort out)" "$(printf '%s\n' 1 1 2 2 3 3 4 4 5 5)"
+}
+
+@test "of a group and a topic there is one drain at a time" {
+	seq 3 | mq-publish T
+	mkfifo go
+	exec 8<> go
+	: > begun
+	mq-drain -g g T -- sh -c 'echo x >> begun; read -r x < go' &
+	drain=$!
+	until_true begun 1
+	fails 75 mq-drain -g g T
+	has "$said" 'group g, T: another one drains it'
+	is "$(mq-drain -g other T)" "$(seq 3)"
+	echo > go && echo > go && echo > go
+	wait $drain
+	is "$(mq-drain -g g T)" ''
+}
+
+@test "with a timeout what is not free in time is left, and told" {
+	seq 3 | mq-publish T
+	: > begun
+	mq-consume -f -g g T -- sh -c 'echo x >> begun; exec sleep 60' &
+	until_true begun 1
+	fails 75 mq-drain -g g --timeout 300ms T
+	has "$said" '1 partitions were not free in time'
+}
+
+@test "what does not matter is done without being given out" {
+	mq-publish -T debug -m one T
+	mq-publish -T paid -m two T
+	mq-publish -m three T
+	mq-publish -T trace -m four T
+	is "$(mq-drain -g g --skip-tag 'debug || trace' T)" $'two\nthree'
+	is "$(place 0)" 4
+	fails 64 mq-drain -g g --skip-tag '||' T
+	has "$said" 'TAG || TAG'
+}
+
+@test "of what was published later than asked nothing is touched" {
+	for n in 1 2 3; do printf '{"payload":"%d","timestamp":"%s"}\n' $n "$(date -u -d '2 hours ago' +%Y-%m-%dT%H:%M:%SZ)"; done | mq-publish --json T
+	mq-publish -m young T
+	is "$(mq-drain -g g --older-than 3h T)" ''
+	is "$(place 0)" 0
+	is "$(mq-drain -g g --older-than 1h T)" "$(seq 3)"
+	is "$(place 0)" 3
+	is "$(mq-drain -g g --older-than 0s T)" young
+}
+
+@test "a dry run says what is there, and takes nothing" {
+	mq-topic create --partitions 2 T
+	seq 5 | mq-publish -p 1 T
+	mq-consume -g g -n 2 T:1 > /dev/null
+	is "$(mq-drain -g g --dry-run --json T:1)" '{"v":1,"group":"g","topic":"T","partition":1,"from":2,"end":5,"records":3}'
+	is "$(place 1)" 2
+	fails 64 mq-drain -g g --dry-run --tag x T
+}
+
+@test "a handler that fails ends the drain, and the next one begins with its record" {
+	seq 5 | mq-publish T
+	fails 75 mq-drain -g g T -- sh -c 'read -r x; [ "$x" != 3 ] && echo "$x" >> done'
+	has "$said" 'T:0:2'
+	is "$(place 0)" 2
+	mq-drain -g g T -- sh -c 'read -r x; echo "$x" >> done'
+	is "$(cat done)" "$(seq 5)"
+}
+
+@test "a bar is shown on a terminal and nowhere else" {
+	seq 5 | mq-publish T
+	mq-drain -g g T -- true 2> said
+	is "$(cat said)" ''
+	seq 5 | mq-publish T
+	TERM=vt100 script -qec 'mq-drain -g g T -- true' /dev/null > screen < /dev/null
+	has "$(cat screen)" '] 5 of 5'
+	seq 5 | mq-publish T
+	TERM=vt100 script -qec 'mq-drain -q -g g T -- true' /dev/null > screen < /dev/null
+	is "$(cat screen)" ''
+}
+
+@test "a topic, a group or a command that is none is told, and a group is asked for" {
+	fails 66 mq-drain -g g nothing
+	mq-publish -m x T
+	fails 64 mq-drain T
+	fails 64 mq-drain -g g T:0:5
+	fails 64 mq-drain -g g
+	fails 64 mq-drain -g g -j 3 T
+	fails 78 mq-drain -g g T -- ./no-such-command
+}
