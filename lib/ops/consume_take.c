@@ -105,9 +105,10 @@ int mq_take(struct mq_consume *c, struct mq_feed *f)
 	return rc < 0 ? rc : 1;
 }
 
-static void tell_waiting(struct mq_consume *c, const struct mq_feed *f, bool owned, const char *member)
+/* waited_ns is that by which it was asked who has it: a later look at the clock would tell of a member what is one of the share. */
+static void tell_waiting(struct mq_consume *c, const struct mq_feed *f, bool owned, const char *member, int64_t waited_ns)
 {
-	if (c->told_held || now_ns() - c->began_ns < TELL_NS)
+	if (c->told_held || waited_ns < TELL_NS)
 		return;
 	c->told_held = true;
 	mq_ops_notice(c->mq, 0, "%s:%" PRIu32 ": waiting for %s%s", f->topic, f->partition,
@@ -136,7 +137,7 @@ int mq_take_or_leave(struct mq_consume *c, struct mq_feed *f)
 	bool otherwise = owned > 0 && mq_share_otherwise(c, f, waited_ns >= TELL_NS);
 	int64_t patience_ns = timeout_ns >= 0 && !manual ? timeout_ns : c->req->drain ? INT64_MAX : otherwise ? TELL_NS : owned ? 0 : LEFT_NS;
 	if (waited_ns < patience_ns) {
-		tell_waiting(c, f, owned, handler_left ? NULL : member);
+		tell_waiting(c, f, owned, handler_left ? NULL : member, waited_ns);
 		return 0;
 	}
 	f->left = true;

@@ -118,7 +118,7 @@ print(json.loads(sys.stdin.readline())["headers"].get(sys.argv[1], "-"))' "$1"
 
 @test "a stop does not wait for what is to be tried again" {
 	seq 3 | mq-publish T
-	mq-consume -v -g g --retries 3 --backoff 1h T -- sh -c 'read -r n; [ $n != 2 ]' 2> said & pid=$!
+	mq-consume -v -g g --order partition --retries 3 --backoff 1h T -- sh -c 'read -r n; [ $n != 2 ]' 2> said & pid=$!
 	until_true grep -q 'attempt 1 of 4' said
 	kill "$pid"
 	wait "$pid" || true
