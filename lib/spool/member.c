@@ -284,6 +284,11 @@ int mq_member_each(struct mq_spool *s, const char *group, enum mq_member_depth d
 		return w.dir;
 	w.text = malloc(FACTS_MAX);
 	rc = w.text ? mq_dir_each_name(w.dir, look, &w, err) : mq_err_set(err, -ENOMEM, "no memory");
+	if (rc == -ENOENT) { /* removed since it was opened: nobody is in it, and each member finds that out of itself */
+		if (err)
+			*err = (struct mq_err)MQ_ERR_INIT;
+		rc = 0;
+	}
 	if (rc < 0 && err && !err->code)
 		mq_err_sys(err, rc, "group %s: cannot look at its members", group);
 	free(w.text);

@@ -75,6 +75,21 @@ goes_on_with_new_ones() {
 	goes_on_with_new_ones
 }
 
+@test "one that looks into the directory as it goes says the same" {
+	mq-topic create --partitions 4 T
+	local n at_it
+	for n in 3 4; do # it is open already, and it is to be listed
+		MQ_TEST_FAULT=getdents:$n:path=/members:stop-before "$MQ_BUILD/tests/traced/mq-consume" -f -g g T 2> a.said &
+		at_it=$!
+		members+=("$at_it")
+		until_true grep -q '^State:.T' "/proc/$at_it/status"
+		rm -r spool/groups/g/members
+		kill -CONT "$at_it"
+		ends_with_75 a "$at_it"
+		has "$(cat a.said)" 'mq-consume: group g: groups/g/members was removed'
+	done
+}
+
 @test "members whose directory was replaced by another end" {
 	two_at_work
 	mv spool/groups/g/members elsewhere
