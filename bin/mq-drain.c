@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct args {
@@ -53,6 +54,8 @@ static const struct cli_option options[] = {
 	{0, "partitions", "N", "how many partitions it is made with", CLI_COUNT32, AT(req.to_partitions), NULL, 0},
 	{0, "one", NULL, "all that a command prints is one record, not one a line", CLI_FLAG, AT(req.to_one), NULL, 0},
 	{0, "discard", NULL, "to nobody: all of it counts as done, and is not read", CLI_FLAG, AT(req.discard), NULL, 0},
+	{0, "archive", "PATH", "with --discard: into an archive first, a file, or in a directory one a topic",
+	 CLI_TEXT, AT(req.archive), "file", 0},
 
 	{0, "A handler: -- COMMAND [ARGUMENT ...], run without a shell, payload on its stdin", NULL, NULL, CLI_HEADING, 0, NULL, 0},
 	{0, "batch", "N", "up to N records on one handler's stdin", CLI_COUNT32, AT(req.batch), NULL, 0},
@@ -74,7 +77,7 @@ static const struct cli_tool tool = {
 	.name = "mq-drain",
 	.usage = (const char *const[]){"-g GROUP [OPTION ...] TOPIC[:PARTITION] ...", "-g GROUP [OPTION ...] TOPIC ... -- COMMAND [ARGUMENT ...]",
 	                               "-g GROUP [OPTION ...] --to TOPIC TOPIC ... [-- COMMAND [ARGUMENT ...]]",
-	                               "-g GROUP [OPTION ...] --discard TOPIC[:PARTITION] ...", NULL},
+	                               "-g GROUP [OPTION ...] --discard [--archive PATH] TOPIC[:PARTITION] ...", NULL},
 	.purpose = "Work off a group's backlog, to the end as it stood at the start, and end: to stdout, or with a command behind -- to a "
 	           "handler for each record. What other members have is waited for.",
 	.options = options,
@@ -84,6 +87,7 @@ static const struct cli_tool tool = {
 		"mq-drain -g audit --skip-tag 'debug || trace' orders > backlog",
 		"mq-drain -g billing --older-than 1h orders -- ./bill",
 		"mq-drain -g billing --to orders.wide --partitions 80 orders",
+		"mq-drain -g billing --discard --archive orders.tar.zst orders",
 		NULL},
 	.operands = "topic",
 	.timeout = "how long to wait for partitions that other members hold (without it until they are done): 300ms 10s 5m 2h 7d",
@@ -103,7 +107,8 @@ static int check_discard(struct args *a)
 		return cli_usage(cli, "--discard gives records to nobody: no command goes with it");
 	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
 		if (cli_given(cli, others[i]))
-			return cli_usage(cli, "--discard reads none of the records: --%s does not go with it", others[i]);
+			return cli_usage(cli, "--discard reads none of the records: --%s does not go with it%s", others[i],
+			                 a->req.archive ? " (mq-replay --archive takes it)" : "");
 	if (a->json && !a->dry_run)
 		return cli_usage(cli, "--discard reads none of the records: --json does not go with it");
 	return 0;
@@ -141,6 +146,8 @@ static int check(struct args *a)
 		return cli_usage(cli, "--backoff says when what failed is handled again: --retries N is missing");
 	if (a->coproc && a->req.batch)
 		return cli_usage(cli, "--coproc and --batch exclude each other");
+	if (a->req.archive && !a->req.discard)
+		return cli_usage(cli, "--archive keeps what is discarded: --discard is missing");
 	if (a->req.discard && check_discard(a))
 		return MQ_EXIT_USAGE;
 	return to_check(cli, &a->req, a->coproc);
@@ -323,6 +330,18 @@ static int report(struct args *a, int status, const struct mq_consume_report *r)
 	return a->fail_dead && r->dead ? MQ_EXIT_INPUT : MQ_EXIT_DONE;
 }
 
+/* One file is one topic's. */
+static int check_archive(struct args *a)
+{
+	struct stat st;
+
+	mq_use_archives();
+	if (a->req.n_topics > 1 && (stat(a->req.archive, &st) < 0 || !S_ISDIR(st.st_mode)))
+		return cli_usage(&a->cli, "--archive %s: the backlogs of several topics go into a file each: name a directory that is there",
+		                 a->req.archive);
+	return 0;
+}
+
 static int run(struct args *a)
 {
 	struct mq_consume_report r = {0};
@@ -335,6 +354,8 @@ static int run(struct args *a)
 	if (status)
 		return status;
 	fill_request(a);
+	if (a->req.archive && (status = check_archive(a)) != 0)
+		return status;
 	status = cli_open(&a->cli, 0);
 	if (status || a->dry_run)
 		return status ? status : dry_run(a);

@@ -346,6 +346,10 @@ struct mq_engine {
 	/* The offsets from `from` up to *to, whole parts, are in an archive in the directory dir, durably; *to is lowered to where
 	 * one ends that was there already.  NULL: there are no archives. */
 	int (*archive)(struct mq_store *s, const char *topic, uint32_t p, uint64_t from, uint64_t *to, const char *dir, struct mq_err *err);
+	/* The spans (rising) of what a group has before it are in an archive at `path`, a file or a directory, durably; each `to` is lowered
+	 * to where one ends that was there already.  *ret_last: what is left cannot go there.  NULL: there are no archives. */
+	int (*archive_backlog)(struct mq_store *s, const char *topic, const char *group, struct mq_part_span *span, size_t n, const char *path,
+	                       bool *ret_last, struct mq_err *err);
 	/* Raise the log start to *offset, durably, while no group can register; settle sees those there are, may lower *offset, and
 	 * answers 0. */
 	int (*raise_log_start)(struct mq_store *s, const char *topic, uint32_t p, uint64_t *offset,

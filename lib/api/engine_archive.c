@@ -339,7 +339,7 @@ static const struct mq_engine engine = {
     .group_list = group_list,
 };
 
-static const struct mq_archiver archiver = {mq_archive_write, mq_archive_keep};
+static const struct mq_archiver archiver = {mq_archive_write, mq_archive_keep, mq_archive_backlog};
 
 void mq_use_archives(void)
 {

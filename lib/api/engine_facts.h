@@ -50,6 +50,11 @@ struct mq_old_part {
 	int64_t batch_us, file_us; /* when it was written last, by its writer's clock and by the file system's; INT64_MIN: nobody can tell */
 };
 
+struct mq_part_span {               /* of a partition */
+	uint32_t partition;
+	uint64_t from, to;         /* offsets */
+};
+
 struct mq_gone {               /* parts that were removed, added up */
 	uint64_t parts, bytes;     /* of the log */
 	uint64_t dead, dead_bytes; /* of no log any more */

@@ -357,6 +357,7 @@ const struct mq_engine mq_engine_file = {
     .internal_list = mq_engine_spool_internal_list,
     .old_parts = mq_engine_spool_old_parts,
     .archive = mq_engine_spool_archive,
+    .archive_backlog = mq_engine_spool_archive_backlog,
     .raise_log_start = mq_engine_spool_raise_log_start,
     .remove_old = mq_engine_spool_remove_old,
     .check = mq_engine_spool_check,

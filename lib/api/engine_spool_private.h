@@ -229,6 +229,8 @@ int64_t mq_engine_spool_retain_patience_us(const struct mq_retain *r);
 int mq_engine_spool_internal_list(struct mq_store *s, int (*fn)(void *arg, const char *name), void *arg, struct mq_err *err);
 int mq_engine_spool_old_parts(struct mq_store *s, const char *topic, uint32_t p, bool timed,
                               int (*fn)(void *arg, const struct mq_old_part *o), void *arg, struct mq_err *err);
+int mq_engine_spool_archive_backlog(struct mq_store *s, const char *topic, const char *group, struct mq_part_span *span, size_t n,
+                                    const char *path, bool *ret_last, struct mq_err *err);
 int mq_engine_spool_archive(struct mq_store *s, const char *topic, uint32_t p, uint64_t from, uint64_t *to, const char *dir,
                             struct mq_err *err);
 int mq_engine_spool_raise_log_start(struct mq_store *s, const char *topic, uint32_t p, uint64_t *offset,

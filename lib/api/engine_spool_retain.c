@@ -100,6 +100,27 @@ int mq_engine_spool_archive(struct mq_store *s, const char *topic, uint32_t p, u
 	return rc;
 }
 
+int mq_engine_spool_archive_backlog(struct mq_store *s, const char *topic, const char *group, struct mq_part_span *span, size_t n,
+                                    const char *path, bool *ret_last, struct mq_err *err)
+{
+	struct mq_archive_range *range = calloc(n + 1, sizeof *range);
+	struct mq_topic t;
+	int rc = !range         ? mq_engine_no_memory(err)
+	         : mq_archiver ? mq_topic_open(&t, mq_engine_spool_of(s), topic, err)
+	                        : mq_err_set(err, MQ_EUSAGE, "this program makes no archives");
+
+	if (rc == 0) {
+		for (size_t i = 0; i < n; i++)
+			range[i] = (struct mq_archive_range){span[i].partition, span[i].from, span[i].to};
+		rc = mq_archiver->backlog(&t, group, range, n, path, ret_last, err);
+		for (size_t i = 0; i < n && rc == 0; i++)
+			span[i].to = range[i].to;
+		mq_topic_release(&t);
+	}
+	free(range);
+	return rc;
+}
+
 int mq_engine_spool_raise_log_start(struct mq_store *s, const char *topic, uint32_t p, uint64_t *offset,
                                     int (*settle)(void *arg, uint64_t *offset, struct mq_err *err), void *arg, struct mq_err *err)
 {

@@ -279,6 +279,7 @@ struct mq_consume_request {
 	uint32_t to_partitions;        /* that it is made with; 0: the default */
 	bool to_one;
 	bool discard;                  /* with drain: done, and given to nobody */
+	const char *archive;           /* with discard: first into an archive, durably: a file, or a directory for one a topic; mq_use_archives() */
 	bool replay;                   /* with to, and no group: the range is copied, once however often that is killed and asked for again;
 	                                * MQ_EXIT_AGAIN: not to the end */
 	bool dry_run;

@@ -20,6 +20,7 @@
  *   consume_to      records to another topic
  *   consume_copy    what goes to another topic without a group: a run (replay_run.h)
  *   consume_drain   the end, where the whole group is to have reached it
+ *   consume_discard a backlog that goes to nobody
  *   consume_barrier what waits until others are done, since the topic has grown
  *   consume_grow    partitions that came meanwhile
  *   consume_manual  positions printed, acknowledged from outside
@@ -116,6 +117,7 @@ struct mq_feed {
 	unsigned tasks;               /* of one that is shared, all of them */
 	uint64_t held;                /* records in tasks, which the place has not passed */
 	struct mq_copying *copying;   /* consume_copy.h; NULL: nothing of it is copied now */
+	uint64_t kept;                /* of a drain that archives: below this it has; 0: nothing */
 	struct mq_move *move;         /* consume_move.h; NULL: nothing was moved */
 	struct mq_once_topic *once;   /* --once: what is known of ids in its topic; NULL: none was met yet */
 	/* manual */
@@ -308,7 +310,7 @@ int mq_drain_begin(struct mq_consume *c);
 void mq_drain_end(struct mq_consume *c);
 /* 1: the group's place in f's partition has passed f->end, whoever moved it. */
 int mq_drain_passed(struct mq_consume *c, const struct mq_feed *f);
-/* --discard: all of f up to its end is done.  1: there was something. */
+/* consume_discard.c: all of f up to its end is done, archived before where that is asked.  1: there was something. */
 int mq_drain_discard(struct mq_consume *c, struct mq_feed *f);
 /* Tell how far it is, if it is time or `now`; when it is time, -1: never. */
 int mq_drain_tell(struct mq_consume *c, bool now);

@@ -103,19 +103,6 @@ int mq_drain_passed(struct mq_consume *c, const struct mq_feed *f)
 	return rc < 0 ? rc : at >= f->end;
 }
 
-/* Nothing of it is looked at. */
-int mq_drain_discard(struct mq_consume *c, struct mq_feed *f)
-{
-	if (f->next >= f->end)
-		return 0;
-	c->report.records += f->end - f->next;
-	int rc = mq_feed_seek(c, f, f->end);
-	f->given = f->done = f->next;
-	if (rc == 0)
-		rc = mq_group_commit_feed(c, f);
-	return rc < 0 ? rc : 1;
-}
-
 int64_t mq_drain_due(const struct mq_consume *c)
 {
 	return c->drain && c->req->progress ? c->drain->tell_ns : -1;

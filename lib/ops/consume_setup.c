@@ -184,6 +184,8 @@ static int check(struct mq_consume *c)
 		rc = check_share(c);
 	if (rc == 0 && req->discard && (!req->drain || req->to || req->handler != MQ_HANDLER_NONE))
 		rc = mq_err_set(c->err, MQ_EUSAGE, "what is discarded is a drain's, and goes to nobody");
+	if (rc == 0 && req->archive && !req->discard)
+		rc = mq_err_set(c->err, MQ_EUSAGE, "what is archived is what a drain discards");
 	if (rc == 0 && req->drain && !req->group)
 		rc = mq_err_set(c->err, MQ_EUSAGE, "a backlog is a group's: -g GROUP is missing");
 	if (rc == 0 && req->speed > 0 && (req->group || req->handler != MQ_HANDLER_NONE))

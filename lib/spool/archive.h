@@ -63,11 +63,19 @@ int mq_archive_write(struct mq_topic *t, const char *group, const struct mq_arch
  * is there already is taken for what it holds, and *to lowered to its end; to `from` where it holds more. */
 int mq_archive_keep(struct mq_topic *t, uint32_t p, uint64_t from, uint64_t *to, const char *path, struct mq_err *err);
 
-/* Both, for who may or may not be linked with what they stand on: NULL until mq_use_archives() (archiver.c). */
+/* archive_backlog.c.  What a group has before it of some partitions (rising; `from` where it stands, `to` behind it) is in an archive at
+ * `path`, durably: a file, or a directory that holds several.  One that holds some of it already is taken for that: each `to` is lowered to
+ * where this ends, to `from` where it holds nothing of it.  *ret_last: what is left cannot go there any more. */
+int mq_archive_backlog(struct mq_topic *t, const char *group, struct mq_archive_range *range, size_t n, const char *path, bool *ret_last,
+                       struct mq_err *err);
+
+/* All, for who may or may not be linked with what they stand on: NULL until mq_use_archives() (archiver.c). */
 struct mq_archiver {
 	int (*write)(struct mq_topic *t, const char *group, const struct mq_archive_range *range, size_t n, int dir, const char *name,
 	             struct mq_err *err);
 	int (*keep)(struct mq_topic *t, uint32_t p, uint64_t from, uint64_t *to, const char *path, struct mq_err *err);
+	int (*backlog)(struct mq_topic *t, const char *group, struct mq_archive_range *range, size_t n, const char *path, bool *ret_last,
+	               struct mq_err *err);
 };
 extern const struct mq_archiver *mq_archiver;
 

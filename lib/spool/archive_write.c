@@ -9,6 +9,7 @@
 #include "segment/scan.h"
 #include "spool/archive.h"
 #include "spool/dirs.h"
+#include "sys/hold.h"
 #include "sys/sys.h"
 
 enum { CHUNK = 256 << 10 };
@@ -74,6 +75,8 @@ static int each_chunk(struct writing *w, const struct mq_segment *seg, uint64_t 
 		size_t want = bytes - at < CHUNK ? (size_t)(bytes - at) : CHUNK;
 		ssize_t n = mq_sys->pread(seg->fd, w->bytes.p, want, at);
 
+		if (mq_stop_requested())
+			return mq_err_set(w->err, -EINTR, "stopped: no archive was made");
 		if (n == -EINTR)
 			continue;
 		if (n <= 0)
