@@ -216,7 +216,7 @@ static int copy_lines(struct mq_consume *c, struct mq_feed *f)
 	int rc = mq_feed_lines(c, f, UINT64_MAX, &p, &len, &n);
 	if (rc <= 0)
 		return rc < 0 ? rc : -ENOTSUP;
-	struct mq_transfer_lines l = {p, (uint32_t)len, (uint32_t)n, b->base_time_us, f->next};
+	struct mq_transfer_lines l = mq_to_lines(f, p, len, n);
 	rc = len < LINES_MIN || mq_to_is_too_long(p, len, c->copies->out.max_message_bytes) ? MQ_TRANSFER_ONE_BY_ONE : append_lines(c, f, &l, first);
 	if (rc == 0) {
 		x->tries = 0;

@@ -299,7 +299,10 @@ int mq_move_lines(struct mq_consume *c, struct mq_feed *f, const char *topic, ui
 	if (rc != 0)
 		return rc < 0 ? rc : 1;
 	m->copies = true;
-	note(c, m, topic, partition, l->len);
+	bool first = !c->moves.pending;
+	note(c, m, topic, partition, 0); /* nothing of them is kept here … */
+	if (first)
+		c->moves.due_ns = c->moves.last_ns + PAUSE_MAX_NS; /* … and they are synced all the while: the place alone waits */
 	return 0;
 }
 

@@ -197,6 +197,19 @@ bool mq_to_is_too_long(const char *p, size_t len, size_t max)
 	return false;
 }
 
+struct mq_transfer_lines mq_to_lines(const struct mq_feed *f, const char *p, size_t len, uint64_t n)
+{
+	const struct mq_batch *b = &f->view.batch;
+
+	return (struct mq_transfer_lines){.lines = p,
+	                                  .len = (uint32_t)len,
+	                                  .count = (uint32_t)n,
+	                                  .time_us = b->base_time_us,
+	                                  .end = f->next,
+	                                  .verified = b->zip == MQ_BATCH_PLAIN && len == b->raw_len,
+	                                  .crc = b->body_crc};
+}
+
 /* Plain lines as they lie in the view: 1: some went.  0: none may now.  -ENOTSUP: one by one. */
 static int move_lines(struct mq_consume *c, struct mq_feed *f)
 {
@@ -219,7 +232,7 @@ static int move_lines(struct mq_consume *c, struct mq_feed *f)
 	rc = mq_feed_lines(c, f, n, &p, &len, &n);
 	if (rc <= 0)
 		return rc < 0 ? rc : -ENOTSUP;
-	struct mq_transfer_lines l = {p, (uint32_t)len, (uint32_t)n, b->base_time_us, f->next};
+	struct mq_transfer_lines l = mq_to_lines(f, p, len, n);
 	rc = mq_to_is_too_long(p, len, to->facts.max_message_bytes) ? 1 : mq_move_lines(c, f, c->req->to, to->robin, &l, first);
 	if (rc != 0)
 		mq_feed_turn(f, first);

@@ -14,6 +14,7 @@
 #define MQ_OPS_CONSUME_TO_H
 
 #include "ops/consume.h"
+#include "ops/transfer.h"
 
 struct mq_to {
 	struct mq_topic_facts facts;
@@ -37,6 +38,8 @@ int mq_to_view(struct mq_consume *c, struct mq_feed *f);
 /* All that was looked at is done when what is put is. */
 int mq_to_pass(struct mq_consume *c, struct mq_feed *f);
 
+/* n lines of the view that mq_feed_lines gave, up to f->next. */
+struct mq_transfer_lines mq_to_lines(const struct mq_feed *f, const char *p, size_t len, uint64_t n);
 /* Is one of these lines larger than max? */
 bool mq_to_is_too_long(const char *p, size_t len, size_t max);
 

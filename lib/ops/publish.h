@@ -26,8 +26,8 @@
 #include "format/zip.h"
 #include "ops/input.h"
 #include "ops/pace.h"
+#include "ops/syncer.h"
 #include "sys/handles.h"
-#include "sys/thread.h"
 
 /* Batches that lie one behind the other, appended and not confirmed yet; or records that were held before. */
 struct mq_sent {
@@ -68,24 +68,6 @@ struct mq_out {
 struct mq_run { /* records one behind the other in the input that went to one partition */
 	struct mq_out *out;
 	uint64_t count;
-};
-
-struct mq_await {
-	struct mq_appender *appender;
-	struct mq_out *out;
-	struct mq_ticket ticket;
-	int rc;
-};
-
-struct mq_syncer { /* the thread that waits while the other reads */
-	pthread_t thread;
-	pthread_mutex_t mutex;
-	pthread_cond_t changed;
-	bool there, busy, ready, quit; /* busy: it has work; ready: done with it, not fetched yet */
-	struct mq_await *list;
-	size_t n, cap;
-	enum mq_ack level;
-	struct mq_err err;
 };
 
 struct mq_dup { /* a record that is not stored, since one of its id is */

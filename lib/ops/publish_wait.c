@@ -106,47 +106,23 @@ int mq_publish_sent_before(struct mq_publish *pub, struct mq_out *out, const str
 
 /* --- the list of what to wait for ----------------------------------------------------------- */
 
-static int list_add(struct mq_publish *pub, struct mq_out *out, struct mq_sent *sent)
-{
-	struct mq_syncer *s = &pub->syncer;
-	if (s->n == s->cap) {
-		size_t cap = s->cap ? 2 * s->cap : 8;
-		struct mq_await *p = realloc(s->list, cap * sizeof *p);
-		if (!p)
-			return mq_publish_no_memory(pub);
-		s->list = p;
-		s->cap = cap;
-	}
-	s->list[s->n++] = (struct mq_await){.appender = out->appender, .out = out, .ticket = sent->ticket};
-	sent->handed = true;
-	return 0;
-}
-
 static int list_all(struct mq_publish *pub)
 {
 	int rc = 0;
 	pub->syncer.n = 0;
 	while (pub->dirty && rc == 0) {
 		struct mq_out *out = pub->dirty;
-		for (size_t i = out->sent_at; i < out->sent_n && rc == 0; i++)
-			if (!out->sent[i].handed && !out->sent[i].done)
-				rc = list_add(pub, out, &out->sent[i]);
+		for (size_t i = out->sent_at; i < out->sent_n && rc == 0; i++) {
+			struct mq_sent *sent = &out->sent[i];
+			if (sent->handed || sent->done)
+				continue;
+			rc = mq_syncer_add(&pub->syncer, out->appender, &sent->ticket, out);
+			sent->handed = rc == 0;
+		}
 		pub->dirty = out->next_dirty;
 		out->dirty = false;
 	}
-	return rc;
-}
-
-/* The first failure ends it: of what comes after nothing is said. */
-static int await_list(const struct mq_engine *engine, struct mq_syncer *s, struct mq_err *err)
-{
-	int rc = 0;
-	for (size_t i = 0; i < s->n; i++) {
-		struct mq_await *a = &s->list[i];
-		a->rc = rc < 0 ? rc : engine->wait_durable(a->appender, &a->ticket, s->level, err);
-		rc = a->rc;
-	}
-	return rc;
+	return rc < 0 ? mq_publish_no_memory(pub) : 0;
 }
 
 /* Mark what the list found safe, and confirm. */
@@ -154,7 +130,7 @@ static void take_results(struct mq_publish *pub)
 {
 	struct mq_syncer *s = &pub->syncer;
 	for (size_t i = 0; i < s->n; i++) {
-		struct mq_out *out = s->list[i].out;
+		struct mq_out *out = s->list[i].arg;
 		for (size_t j = out->sent_at; j < out->sent_n && s->list[i].rc == 0; j++)
 			if (out->sent[j].handed && !out->sent[j].done) {
 				out->sent[j].done = true; /* lists keep the order of sent */
@@ -167,55 +143,13 @@ static void take_results(struct mq_publish *pub)
 	mq_publish_confirm(pub);
 }
 
-/* --- the thread ----------------------------------------------------------------------------- */
-
-static void *syncer_run(void *arg)
-{
-	struct mq_publish *pub = arg;
-	struct mq_syncer *s = &pub->syncer;
-
-	pthread_mutex_lock(&s->mutex);
-	for (;;) {
-		while (!s->quit && (!s->busy || s->ready))
-			pthread_cond_wait(&s->changed, &s->mutex);
-		if (s->quit)
-			break;
-		pthread_mutex_unlock(&s->mutex);
-		await_list(pub->engine, s, &s->err);
-		pthread_mutex_lock(&s->mutex);
-		s->ready = true;
-		pthread_cond_broadcast(&s->changed);
-	}
-	pthread_mutex_unlock(&s->mutex);
-	return NULL;
-}
-
-static int syncer_start(struct mq_publish *pub)
-{
-	struct mq_syncer *s = &pub->syncer;
-	pthread_mutex_init(&s->mutex, NULL);
-	pthread_cond_init(&s->changed, NULL);
-	int rc = mq_thread_start(&s->thread, syncer_run, pub);
-	s->there = rc == 0;
-	return rc;
-}
-
 /* What the thread found, if it is done or `wait`; a failure of it. */
 static int fetch(struct mq_publish *pub, bool wait)
 {
 	struct mq_syncer *s = &pub->syncer;
 	int rc = 0;
 
-	if (!s->busy)
-		return 0;
-	pthread_mutex_lock(&s->mutex);
-	while (wait && !s->ready)
-		pthread_cond_wait(&s->changed, &s->mutex);
-	bool ready = s->ready;
-	if (ready)
-		s->busy = s->ready = false;
-	pthread_mutex_unlock(&s->mutex);
-	if (!ready)
+	if (!mq_syncer_fetch(s, wait))
 		return 0;
 	if (s->n && s->list[s->n - 1].rc < 0) {
 		rc = s->list[s->n - 1].rc;
@@ -226,55 +160,39 @@ static int fetch(struct mq_publish *pub, bool wait)
 	return rc;
 }
 
-int mq_publish_hand_over(struct mq_publish *pub)
+static int wait_here(struct mq_publish *pub)
 {
-	struct mq_syncer *s = &pub->syncer;
-	int rc = fetch(pub, false);
+	int rc = mq_syncer_run(&pub->syncer, pub->engine, pub->ack, pub->err);
 
-	if (rc < 0 || s->busy || !pub->dirty)
-		return rc;
-	if (!s->there && syncer_start(pub) < 0)
-		return mq_publish_settle(pub); /* no thread to be had: slower, and as safe */
-	rc = list_all(pub);
-	if (rc < 0)
-		return rc;
-	s->level = pub->ack;
-	pthread_mutex_lock(&s->mutex);
-	s->busy = true;
-	pthread_cond_broadcast(&s->changed);
-	pthread_mutex_unlock(&s->mutex);
-	return 0;
-}
-
-int mq_publish_settle(struct mq_publish *pub)
-{
-	struct mq_syncer *s = &pub->syncer;
-	int rc = fetch(pub, true);
-
-	if (rc < 0 || !pub->dirty)
-		return rc;
-	rc = list_all(pub);
-	if (rc < 0)
-		return rc;
-	s->level = pub->ack;
-	rc = await_list(pub->engine, s, pub->err);
 	if (rc < 0)
 		pub->sending_failed = true;
 	take_results(pub);
 	return rc;
 }
 
+int mq_publish_hand_over(struct mq_publish *pub)
+{
+	int rc = fetch(pub, false);
+
+	if (rc < 0 || pub->syncer.busy || !pub->dirty)
+		return rc;
+	rc = list_all(pub);
+	if (rc == 0 && mq_syncer_start(&pub->syncer, pub->engine, pub->ack) < 0)
+		rc = wait_here(pub); /* no thread to be had: slower, and as safe */
+	return rc;
+}
+
+int mq_publish_settle(struct mq_publish *pub)
+{
+	int rc = fetch(pub, true);
+
+	if (rc < 0 || !pub->dirty)
+		return rc;
+	rc = list_all(pub);
+	return rc < 0 ? rc : wait_here(pub);
+}
+
 void mq_publish_wait_end(struct mq_publish *pub)
 {
-	struct mq_syncer *s = &pub->syncer;
-	if (s->there) {
-		pthread_mutex_lock(&s->mutex);
-		s->quit = true;
-		pthread_cond_broadcast(&s->changed);
-		pthread_mutex_unlock(&s->mutex);
-		mq_thread_join(s->thread);
-		pthread_cond_destroy(&s->changed);
-		pthread_mutex_destroy(&s->mutex);
-	}
-	free(s->list);
+	mq_syncer_release(&pub->syncer);
 }

@@ -103,7 +103,9 @@ void mq_transfer_close(struct mq_transfer *t)
 {
 	if (!t)
 		return;
-	if ((t->open_ended || t->set_open) && !t->broken && !t->made)
+	mq_syncer_release(&t->syncer);
+	/* Lines on their way are found by who comes next, since the last intent is an open-ended one. */
+	if ((t->open_ended || t->set_open) && !t->broken && !t->made && !t->chain)
 		(void)mq_transfer_end(t, &(struct mq_err)MQ_ERR_INIT); /* whoever comes next need not look; he may find it open as well */
 	mq_transfer_drop_targets(t);
 	if (t->log)
@@ -143,6 +145,7 @@ void mq_transfer_begin(struct mq_transfer *t)
 	t->origin = t->place;
 	t->bytes = t->records = 0;
 	t->chain = NULL;
+	t->chain_synced = 0;
 	t->broken |= t->made; /* an intent that is open cannot be left for another */
 	t->made = false;
 }

@@ -55,6 +55,7 @@
 
 enum {
 	MQ_TRANSFER_BYTES_MAX = 16 << 20,  /* of one; a longer move is a run of many */
+	MQ_TRANSFER_LINES_MAX = 64 << 20,  /* of lines as they lie, which are nowhere kept */
 	MQ_TRANSFER_RECORDS_MAX = 1 << 20,
 	MQ_TRANSFER_TARGETS_MAX = 64,
 	MQ_TRANSFER_SET_MAX = 4096, /* offsets of a set */
@@ -96,7 +97,7 @@ int mq_transfer_copy(struct mq_transfer *t, const char *topic, uint32_t partitio
 /* Offsets of the source that are damaged and passed over: told with the place that passes them. */
 void mq_transfer_lose(struct mq_transfer *t, uint64_t from, uint64_t to);
 /* transfer_lines.c: whole lines of the source that carry nothing but one time, from what was moved last up to `end`, appended at once,
- * and the transfer's when it is committed.  0; MQ_TRANSFER_FULL: commit first, and come again; MQ_TRANSFER_ONE_BY_ONE: copy each (and
+ * synced in a thread beside those that follow, and the transfer's when it is committed.  0; MQ_TRANSFER_FULL: commit first, and come again; MQ_TRANSFER_ONE_BY_ONE: copy each (and
  * commit twice, so that more may follow there); a full target, as of commit: come again. */
 enum { MQ_TRANSFER_FULL = 1, MQ_TRANSFER_ONE_BY_ONE };
 struct mq_transfer_lines {
@@ -104,6 +105,8 @@ struct mq_transfer_lines {
 	uint32_t len, count;
 	int64_t time_us;
 	uint64_t end;
+	bool verified;     /* their CRC32C is known: that of the batch that they are all of */
+	uint32_t crc;
 };
 int mq_transfer_lines(struct mq_transfer *t, const char *topic, uint32_t partition, const struct mq_transfer_lines *l, struct mq_err *err);
 /* The act: all from the place up to `end` is done.  With nothing put the place moves, and that is all. */

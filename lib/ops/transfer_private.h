@@ -19,6 +19,7 @@
 #include "format/intent.h"
 #include "format/zip.h"
 #include "ops/body.h"
+#include "ops/syncer.h"
 #include "ops/transfer.h"
 
 enum { MQ_TRANSFER_STALE_MAX = 8 }; /* growths in a row */
@@ -74,6 +75,8 @@ struct mq_transfer {
 	size_t n_targets, bytes, records;
 	struct mq_transfer_target *chain; /* lines are on their way there; NULL: nowhere */
 	uint64_t chain_end;
+	struct mq_syncer syncer;         /* of what is on its way, this is being synced: */
+	size_t chain_synced;             /* of t->bytes */
 	uint64_t source_settled;         /* the source is durable up to there, for certain */
 	struct mq_buf payload;           /* of the intent at hand */
 	struct mq_records one;
@@ -113,9 +116,9 @@ int mq_transfer_open_target(struct mq_transfer *t, struct mq_transfer_target *x,
 int mq_transfer_ready_target(struct mq_transfer *t, struct mq_transfer_target *x, struct mq_err *err);
 /* All of x->records as one batch with that number, if the limits of the topic let it in (-E2BIG). */
 int mq_transfer_append_whole(struct mq_transfer *t, struct mq_transfer_target *x, uint64_t number, struct mq_err *err);
-/* One batch of a kind, with lengths, count and times. */
-int mq_transfer_append_batch(struct mq_transfer *t, struct mq_transfer_target *x, struct mq_batch *b, const void *body, uint64_t number,
-                             struct mq_err *err);
+/* One batch of a kind, with lengths, count and times; crc: of the body, where that is known, or NULL. */
+int mq_transfer_append_batch(struct mq_transfer *t, struct mq_transfer_target *x, struct mq_batch *b, const void *body,
+                             const uint32_t *crc, uint64_t number, struct mq_err *err);
 /* After -ESTALE: what the topic is now, and what x holds; MQ_EAGAIN: a newer owner is at work. */
 int mq_transfer_refresh(struct mq_transfer *t, struct mq_transfer_target *x, struct mq_err *err);
 /* Append what of x->now is not held. */

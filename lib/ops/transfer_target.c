@@ -163,8 +163,8 @@ static int fill_from_source(struct mq_transfer *t, const struct mq_transfer_targ
 
 /* --- appending ------------------------------------------------------------------------------ */
 
-int mq_transfer_append_batch(struct mq_transfer *t, struct mq_transfer_target *x, struct mq_batch *b, const void *body, uint64_t number,
-                             struct mq_err *err)
+int mq_transfer_append_batch(struct mq_transfer *t, struct mq_transfer_target *x, struct mq_batch *b, const void *body,
+                             const uint32_t *crc, uint64_t number, struct mq_err *err)
 {
 	b->ack = MQ_ACK_DURABLE;
 	b->topic_generation = x->generation;
@@ -174,8 +174,9 @@ int mq_transfer_append_batch(struct mq_transfer *t, struct mq_transfer_target *x
 		b->zip = MQ_BATCH_ZSTD;
 		b->stored_len = (uint32_t)t->zipped.len;
 		body = t->zipped.p;
+		crc = NULL;
 	}
-	b->body_crc = mq_crc32c(0, body, b->stored_len);
+	b->body_crc = crc ? *crc : mq_crc32c(0, body, b->stored_len);
 	int rc = t->engine->append(x->appender, b, body, &x->ticket, err);
 	x->appended |= rc == 0;
 	if (rc == MQ_EAGAIN) /* full: the next try goes by the limit as it is by then, and says itself what is wrong */
@@ -204,7 +205,7 @@ static int append_some(struct mq_transfer *t, struct mq_transfer_target *x, uint
 	b.max_time_us = t->one.max_time_us > b.base_time_us ? t->one.max_time_us : b.base_time_us;
 	if (rc < 0)
 		return err->code ? rc : mq_err_set(err, rc, "%s:%" PRIu32 ": a batch cannot be built", x->now.topic, x->now.partition);
-	return mq_transfer_append_batch(t, x, &b, body, x->now.number + *to, err);
+	return mq_transfer_append_batch(t, x, &b, body, NULL, x->now.number + *to, err);
 }
 
 int mq_transfer_append_whole(struct mq_transfer *t, struct mq_transfer_target *x, uint64_t number, struct mq_err *err)
@@ -220,7 +221,7 @@ int mq_transfer_append_whole(struct mq_transfer *t, struct mq_transfer_target *x
 		if (rc < 0)
 			return mq_err_set(err, rc, "%s:%" PRIu32 ": a batch cannot be built", x->now.topic, x->now.partition);
 	}
-	return mq_transfer_append_batch(t, x, &b, body, number, err);
+	return mq_transfer_append_batch(t, x, &b, body, NULL, number, err);
 }
 
 /* How many of its records are there: a look-up. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A second thread, for the one place where waiting for the disk and reading input go on at once.
+ * A second thread, where waiting for the disk and the next writes go on at once (ops/syncer.h).
  * It has all signals blocked, so handlers run in the thread that knows what to stop.
  */
 #ifndef MQ_SYS_THREAD_H

@@ -206,6 +206,23 @@ place() { # PARTITION: where the group stands
 	is "$(cat got)" "$(seq 2000)"
 }
 
+@test "lines that are on their way when there is no more space come once" {
+	for i in $(seq 40); do seq $((i * 10000)) $((i * 10000 + 9999)) | mq-publish T; done
+	mq-consume T > all
+	mq-topic create -X max.bytes=1500000 OUT
+	fails 75 mq-drain -g g --timeout 50ms --to OUT T
+	has "$said" 'no space came in time'
+	mq-topic set OUT max.bytes=0
+	mq-drain -g g --to OUT T
+	mq-consume OUT | cmp - all
+	mq-topic create -X max.bytes=1500000 COPY
+	fails 75 mq-replay --timeout 50ms --to COPY T
+	mq-topic set COPY max.bytes=0
+	mq-replay --to COPY T
+	mq-consume COPY | cmp - all
+	mq-check
+}
+
 @test "a drain moves a backlog to another topic, and ends" {
 	mq-topic create --partitions 3 T
 	for p in 0 1 2; do seq $((p * 100)) $((p * 100 + 99)) | mq-publish -p $p T; done
