@@ -37,7 +37,7 @@ static void begin_row(struct args *a, const struct mq_group_info *g)
 	cli_cell(&a->table, "%s", g->group);
 	cli_cell(&a->table, "%s", g->topic);
 	cli_cell(&a->table, "%u", (unsigned)g->partition);
-	for (int i = 0; i < (a->interval_ns ? 5 : 4); i++)
+	for (int i = 0; i < (a->interval_ns ? 6 : 5); i++)
 		cli_cell(&a->table, "-");
 }
 

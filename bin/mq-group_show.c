@@ -46,8 +46,8 @@ static void show_json(const struct args *a, const struct mq_group_info *g, const
 	printf("{\"v\":1,\"group\":\"%s\",\"topic\":\"%s\",\"partition\":%u,\"committed\":", g->group, g->topic,
 	       (unsigned)g->partition);
 	printf(g->has_committed ? "%llu" : "null", llu(g->committed));
-	printf(",\"end\":%llu,\"lag\":%llu,\"lost\":%llu,\"acked_above\":%llu,\"owned\":%s", llu(g->end), llu(g->lag), llu(g->lost),
-	       llu(g->acked_above), g->owner_unknown ? "null" : g->owned ? "true" : "false");
+	printf(",\"end\":%llu,\"lag\":%llu,\"lost\":%llu,\"expired\":%llu,\"acked_above\":%llu,\"owned\":%s", llu(g->end), llu(g->lag),
+	       llu(g->lost), llu(g->expired), llu(g->acked_above), g->owner_unknown ? "null" : g->owned ? "true" : "false");
 	if (a->interval_ns && rate >= 0)
 		printf(",\"rate\":%.1f", rate);
 	else if (a->interval_ns)
@@ -93,7 +93,7 @@ static void show_idle(struct args *a, const char *group)
 			continue;
 		}
 		cli_cell(&a->table, "%s", group);
-		for (int i = 0; i < (a->interval_ns ? 7 : 6); i++)
+		for (int i = 0; i < (a->interval_ns ? 8 : 7); i++)
 			cli_cell(&a->table, "-");
 		cell_member(&a->table, m);
 	}
@@ -153,6 +153,7 @@ static int show_one(void *arg, const struct mq_group_info *g)
 	cli_cell(t, "%llu", llu(g->end));
 	cli_cell(t, "%llu", llu(g->lag));
 	cli_cell(t, "%llu", llu(g->lost));
+	cli_cell(t, "%llu", llu(g->expired));
 	if (a->interval_ns && rate >= 0)
 		cli_cell(t, "%.1f", rate);
 	else if (a->interval_ns)
@@ -220,8 +221,8 @@ static int show_group(struct args *a, const char *group, const char *topic)
 
 int group_show(struct args *a, const struct mq_operand *topic)
 {
-	static const char *const heads[] = {"GROUP", "TOPIC", ">PARTITION", ">COMMITTED", ">END", ">LAG", ">LOST", "OWNER", NULL};
-	static const char *const rated[] = {"GROUP", "TOPIC", ">PARTITION", ">COMMITTED", ">END", ">LAG", ">LOST", ">RATE", "OWNER", NULL};
+	static const char *const heads[] = {"GROUP", "TOPIC", ">PARTITION", ">COMMITTED", ">END", ">LAG", ">LOST", ">EXPIRED", "OWNER", NULL};
+	static const char *const rated[] = {"GROUP", "TOPIC", ">PARTITION", ">COMMITTED", ">END", ">LAG", ">LOST", ">EXPIRED", ">RATE", "OWNER", NULL};
 	static const char *const members[] = {"GROUP", "MEMBER", ">PID", "HOST", "ROOM", "STATE", ">LAG", "PARTITIONS", NULL};
 	static const char *const rated_members[] = {"GROUP", "MEMBER", ">PID", "HOST", "ROOM", "STATE", ">LAG", ">RATE", "PARTITIONS", NULL};
 	struct cli *cli = &a->cli;

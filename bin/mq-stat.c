@@ -13,17 +13,18 @@ static const struct cli_option options[] = {
 	{'g', "group", "GROUP", "of groups only this one", CLI_TEXT, AT(group), "group", 0},
 	{0, "interval", "TIME", "look twice, so long apart, and tell how many records a second came and were done", CLI_DURATION,
 	 AT(interval_ns), NULL, 0},
+	{0, "parked", NULL, "count for each group what of it waits to be tried again: each such record is read", CLI_FLAG, AT(parked), NULL, 0},
 	{'J', "json", NULL, "an object a line", CLI_FLAG, AT(json), NULL, 0},
 	{0, "prometheus", NULL, "metrics in the text format of Prometheus", CLI_FLAG, AT(prometheus), NULL, 0},
 	{0, "check", "NAME=LIMIT", "one line, and the status of a Nagios plug-in: NAME=CRITICAL or NAME=WARNING,CRITICAL, where NAME is "
-	 "lag, age, lost, stopped, records, bytes or dead; may be given again", CLI_TEXTS, AT(checks), NULL, 0},
+	 "lag, age, lost, expired, in-flight, stopped, records, bytes, dead or delayed; may be given again", CLI_TEXTS, AT(checks), NULL, 0},
 	{0},
 };
 
 static const struct cli_tool tool = {
 	.name = "mq-stat",
 	.usage = (const char *const[]){
-		"[-g GROUP] [--interval TIME] [--json | --prometheus] [OPTION ...] [TOPIC ...]",
+		"[-g GROUP] [--interval TIME] [--parked] [--json | --prometheus] [OPTION ...] [TOPIC ...]",
 		"--check NAME=LIMIT [--check NAME=LIMIT ...] [-g GROUP] [OPTION ...] [TOPIC ...]", NULL},
 	.purpose = "Print what a spool holds and how far behind its groups are: a line a topic, and a line for each topic that a group "
 	           "reads. Or compare that with limits, for a monitor.",
@@ -32,6 +33,7 @@ static const struct cli_tool tool = {
 		"mq-stat",
 		"mq-stat --interval 5s orders                  # with rates",
 		"mq-stat --check lag=1000,10000 --check age=5m -g billing",
+		"mq-stat --check dead=0 --check delayed=10000 --check age=1h",
 		"mq-stat --prometheus > mq.prom.tmp && mv mq.prom.tmp mq.prom",
 		NULL},
 	.operands = "topic",

@@ -19,6 +19,7 @@ struct topic_row {
 	uint32_t partitions;
 	uint64_t records, bytes, segments;
 	uint64_t dead;          /* records held in TOPIC.dead */
+	uint64_t delayed;       /* that wait for their time, or to be tried again */
 	uint64_t end;           /* the ends of all partitions, which only rise */
 	int64_t oldest_us;      /* when the oldest record that is held was published */
 	double rate;            /* records that came, a second; negative: not known */
@@ -29,7 +30,8 @@ struct group_row {
 	const char *group, *topic;
 	unsigned members, stopped; /* of the whole group */
 	uint32_t partitions, owned, unread; /* unread: that could not be looked at, and that was told */
-	uint64_t committed, lag, lost, in_flight;
+	uint64_t committed, lag, lost, expired, in_flight;
+	uint64_t parked;        /* of the topic's delayed: this group's, to be tried again; with args.parked */
 	int64_t oldest_us;      /* when the oldest record that it has not read was published */
 	double rate;            /* records done, a second; negative: not known */
 };
@@ -47,7 +49,7 @@ struct args {
 	const char *group;
 	int64_t interval_ns;
 	struct cli_texts checks, wanted; /* wanted: topics; none: all */
-	bool json, prometheus;
+	bool json, prometheus, parked;
 	struct check *limits;   /* one for each of checks */
 	int status;             /* the first failure of a look, */
 	char why[512];          /* and its reason */

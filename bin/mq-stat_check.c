@@ -47,6 +47,18 @@ static void find_lost(const struct rows *r, struct worst *w)
 		worse(w, r->groups[i].lost, r->groups[i].group, r->groups[i].topic);
 }
 
+static void find_expired(const struct rows *r, struct worst *w)
+{
+	for (size_t i = 0; i < r->n_groups; i++)
+		worse(w, r->groups[i].expired, r->groups[i].group, r->groups[i].topic);
+}
+
+static void find_in_flight(const struct rows *r, struct worst *w)
+{
+	for (size_t i = 0; i < r->n_groups; i++)
+		worse(w, r->groups[i].in_flight, r->groups[i].group, r->groups[i].topic);
+}
+
 static void find_stopped(const struct rows *r, struct worst *w)
 {
 	for (size_t i = 0; i < r->n_groups; i++)
@@ -71,10 +83,17 @@ static void find_dead(const struct rows *r, struct worst *w)
 		worse(w, r->topics[i].dead, NULL, r->topics[i].topic);
 }
 
+static void find_delayed(const struct rows *r, struct worst *w)
+{
+	for (size_t i = 0; i < r->n_topics; i++)
+		worse(w, r->topics[i].delayed, NULL, r->topics[i].topic);
+}
+
 static const struct limit limits[] = {
-	{"lag", COUNT, find_lag}, {"age", TIME, find_age}, {"lost", COUNT, find_lost}, {"stopped", COUNT, find_stopped},
+	{"lag", COUNT, find_lag}, {"age", TIME, find_age}, {"lost", COUNT, find_lost}, {"expired", COUNT, find_expired},
+	{"in-flight", COUNT, find_in_flight}, {"stopped", COUNT, find_stopped},
 	{"records", COUNT, find_records}, {"bytes", BYTES, find_bytes},
-	{"dead", COUNT, find_dead},
+	{"dead", COUNT, find_dead}, {"delayed", COUNT, find_delayed},
 };
 
 struct check {
@@ -108,7 +127,8 @@ static int parse(struct cli *cli, const char *text, struct check *ret)
 		if (strlen(limits[i].name) == (size_t)(equals - text) && strncmp(text, limits[i].name, (size_t)(equals - text)) == 0)
 			ret->limit = &limits[i];
 	if (!ret->limit)
-		return cli_usage(cli, "--check %s: NAME=LIMIT is wanted, where NAME is lag, age, lost, stopped, records, bytes or dead", text);
+		return cli_usage(cli, "--check %s: NAME=LIMIT is wanted, where NAME is lag, age, lost, expired, in-flight, stopped, "
+		                 "records, bytes, dead or delayed", text);
 	snprintf(warning, sizeof warning, "%.*s", comma ? (int)(comma - equals - 1) : 0, equals + 1);
 	if (parse_value(cli, ret->limit->unit, comma ? comma + 1 : equals + 1, &ret->critical) < 0)
 		return cli_fail(cli);

@@ -12,11 +12,20 @@ struct place {
 	uint64_t offset;
 };
 
+/* Of what waits in a topic to be tried again. */
+struct parked {
+	const char *topic, *group;
+	uint64_t n;
+};
+
 struct look {
 	struct args *a;
 	struct rows *rows;
 	struct place *places;  /* of which the age is wanted */
 	size_t n_places, cap_places;
+	struct parked *parked;
+	size_t n_parked, cap_parked;
+	const char *topic;     /* the one at hand */
 	size_t group_at;       /* the first row of the group at hand */
 	const char *group;
 	unsigned members, stopped;
@@ -120,6 +129,40 @@ static void count_dead(struct look *l, struct topic_row *row)
 		failed(l);
 }
 
+static int count_parked(void *arg, const struct mq_delayed_info *d)
+{
+	struct look *l = arg;
+	struct parked *p = l->parked;
+
+	if (!d->group)
+		return 0;
+	for (size_t i = 0; i < l->n_parked; i++, p++)
+		if (strcmp(p->topic, l->topic) == 0 && strlen(p->group) == d->group_len && memcmp(p->group, d->group, d->group_len) == 0) {
+			p->n++;
+			return 0;
+		}
+	char *group = cli_keep(&l->a->cli, d->group_len + 1);
+	if (!group || !make_room(l, &l->parked, l->n_parked, &l->cap_parked, sizeof *l->parked))
+		return 1;
+	snprintf(group, d->group_len + 1, "%.*s", (int)d->group_len, d->group);
+	l->parked[l->n_parked++] = (struct parked){l->topic, group, 1};
+	return 0;
+}
+
+/* What waits is known by short lists of when and where; whose it is stands in the records alone. */
+static int count_delayed(struct look *l, struct topic_row *row)
+{
+	struct mq *mq = l->a->cli.mq;
+	struct mq_delayed_sum sum;
+
+	if (mq_topic_delayed(mq, row->topic, 0, NULL, NULL, &sum) < 0)
+		return mq_status(mq) == MQ_EXIT_NOTOPIC ? 0 : failed(l); /* deleted meanwhile */
+	row->delayed = sum.records;
+	l->topic = row->topic;
+	int rc = l->a->parked && sum.records ? mq_topic_delayed(mq, row->topic, 0, count_parked, l, NULL) : 0;
+	return rc < 0 ? failed(l) : rc;
+}
+
 static int look_at_topic(struct look *l, const char *topic, bool ages)
 {
 	struct rows *r = l->rows;
@@ -138,6 +181,8 @@ static int look_at_topic(struct look *l, const char *topic, bool ages)
 		failed(l);
 	if (rc == 0)
 		count_dead(l, row);
+	if (rc == 0 && ages && count_delayed(l, row) != 0)
+		return 1;
 	if (ages && rc == 0)
 		find_ages(l, topic, 0);
 	l->n_places = 0;
@@ -216,8 +261,20 @@ static int add_place(void *arg, const struct mq_group_info *g)
 	row->committed += g->committed;
 	row->lag += g->lag;
 	row->lost += g->lost;
+	row->expired += g->expired;
 	row->in_flight += g->in_flight;
 	return g->lag ? keep_place(l, l->rows->n_groups - 1, g->partition, g->end - g->lag) : 0;
+}
+
+/* Into the rows of the group at hand. */
+static void take_parked(struct look *l)
+{
+	for (size_t i = l->group_at; i < l->rows->n_groups; i++) {
+		struct group_row *row = &l->rows->groups[i];
+		for (size_t k = 0; k < l->n_parked; k++)
+			if (strcmp(l->parked[k].topic, row->topic) == 0 && strcmp(l->parked[k].group, row->group) == 0)
+				row->parked = l->parked[k].n;
+	}
 }
 
 static int look_at_group(struct look *l, const char *group, bool ages)
@@ -236,6 +293,7 @@ static int look_at_group(struct look *l, const char *group, bool ages)
 		failed(l);
 	if (ages)
 		find_ages(l, NULL, 0);
+	take_parked(l);
 	l->n_places = 0;
 	return 0;
 }
@@ -269,6 +327,7 @@ int stat_look(struct args *a, bool ages, struct rows *ret)
 	if (rc == 0)
 		rc = look_at_groups(&l, ages);
 	free(l.places);
+	free(l.parked);
 	return rc && !a->status ? rc : rc ? a->status : 0;
 }
 

@@ -29,8 +29,9 @@ static void cell_rate(struct cli_table *t, double rate)
 
 static void topic_table(const struct args *a, const struct rows *r)
 {
-	static const char *const heads[] = {"TOPIC", ">PARTITIONS", ">SEGMENTS", ">RECORDS", ">BYTES", ">OLDEST", NULL};
-	static const char *const rated[] = {"TOPIC", ">PARTITIONS", ">SEGMENTS", ">RECORDS", ">BYTES", ">OLDEST", ">IN/s", NULL};
+	static const char *const heads[] = {"TOPIC", ">PARTITIONS", ">SEGMENTS", ">RECORDS", ">BYTES", ">DEAD", ">DELAYED", ">OLDEST", NULL};
+	static const char *const rated[] = {"TOPIC", ">PARTITIONS", ">SEGMENTS", ">RECORDS", ">BYTES", ">DEAD", ">DELAYED", ">OLDEST",
+	                                    ">IN/s", NULL};
 	struct cli_table t;
 
 	cli_table_init(&t, a->interval_ns ? rated : heads);
@@ -41,6 +42,8 @@ static void topic_table(const struct args *a, const struct rows *r)
 		cli_cell(&t, "%llu", llu(row->segments));
 		cli_cell(&t, "%llu", llu(row->records));
 		cli_cell(&t, "%llu", llu(row->bytes));
+		cli_cell(&t, "%llu", llu(row->dead));
+		cli_cell(&t, "%llu", llu(row->delayed));
 		cell_age(&t, r, row->oldest_us);
 		if (a->interval_ns)
 			cell_rate(&t, row->rate);
@@ -50,12 +53,16 @@ static void topic_table(const struct args *a, const struct rows *r)
 
 static void group_table(const struct args *a, const struct rows *r)
 {
-	static const char *const heads[] = {"GROUP", "TOPIC", ">MEMBERS", ">STOPPED", ">OWNED", ">LAG", ">IN-FLIGHT", ">LOST", ">OLDEST", NULL};
-	static const char *const rated[] = {"GROUP", "TOPIC", ">MEMBERS", ">STOPPED", ">OWNED", ">LAG", ">IN-FLIGHT", ">LOST", ">OLDEST",
-	                                    ">DONE/s", NULL};
 	struct cli_table t;
 
-	cli_table_init(&t, a->interval_ns ? rated : heads);
+	const char *heads[16] = {"GROUP", "TOPIC", ">MEMBERS", ">STOPPED", ">OWNED", ">LAG", ">IN-FLIGHT", ">LOST", ">EXPIRED", ">OLDEST"};
+	size_t n = 10;
+
+	if (a->parked)
+		heads[n++] = ">PARKED";
+	if (a->interval_ns)
+		heads[n++] = ">DONE/s";
+	cli_table_init(&t, heads);
 	for (size_t i = 0; i < r->n_groups; i++) {
 		const struct group_row *row = &r->groups[i];
 		cli_cell(&t, "%s", row->group);
@@ -66,7 +73,10 @@ static void group_table(const struct args *a, const struct rows *r)
 		cli_cell(&t, "%llu", llu(row->lag));
 		cli_cell(&t, "%llu", llu(row->in_flight));
 		cli_cell(&t, "%llu", llu(row->lost));
+		cli_cell(&t, "%llu", llu(row->expired));
 		cell_age(&t, r, row->oldest_us);
+		if (a->parked)
+			cli_cell(&t, "%llu", llu(row->parked));
 		if (a->interval_ns)
 			cell_rate(&t, row->rate);
 	}
@@ -107,9 +117,9 @@ void stat_json(const struct args *a, const struct rows *r)
 {
 	for (size_t i = 0; i < r->n_topics && !a->group && !ferror(stdout); i++) {
 		const struct topic_row *row = &r->topics[i];
-		printf("{\"v\":1,\"topic\":\"%s\",\"partitions\":%u,\"segments\":%llu,\"records\":%llu,\"bytes\":%llu,\"end\":%llu,\"dead\":%llu", row->topic,
-		       (unsigned)row->partitions, llu(row->segments), llu(row->records), llu(row->bytes), llu(row->end),
-		       llu(row->dead));
+		printf("{\"v\":1,\"topic\":\"%s\",\"partitions\":%u,\"segments\":%llu,\"records\":%llu,\"bytes\":%llu,\"end\":%llu,\"dead\":%llu,"
+		       "\"delayed\":%llu", row->topic, (unsigned)row->partitions, llu(row->segments), llu(row->records), llu(row->bytes),
+		       llu(row->end), llu(row->dead), llu(row->delayed));
 		json_time("oldest", row->oldest_us);
 		json_rate(a, row->rate);
 		printf("}\n");
@@ -117,9 +127,11 @@ void stat_json(const struct args *a, const struct rows *r)
 	for (size_t i = 0; i < r->n_groups && !ferror(stdout); i++) {
 		const struct group_row *row = &r->groups[i];
 		printf("{\"v\":1,\"group\":\"%s\",\"topic\":\"%s\",\"members\":%u,\"stopped\":%u,\"partitions\":%u,\"owned\":%u,\"committed\":%llu,"
-		       "\"lag\":%llu,\"in_flight\":%llu,\"lost\":%llu",
+		       "\"lag\":%llu,\"in_flight\":%llu,\"lost\":%llu,\"expired\":%llu",
 		       row->group, row->topic, row->members, row->stopped, (unsigned)row->partitions, (unsigned)row->owned, llu(row->committed),
-		       llu(row->lag), llu(row->in_flight), llu(row->lost));
+		       llu(row->lag), llu(row->in_flight), llu(row->lost), llu(row->expired));
+		if (a->parked)
+			printf(",\"parked\":%llu", llu(row->parked));
 		json_time("oldest_unread", row->oldest_us);
 		json_rate(a, row->rate);
 		printf("}\n");
@@ -165,6 +177,7 @@ static uint64_t records(const struct topic_row *row) { return row->records; }
 static uint64_t bytes(const struct topic_row *row) { return row->bytes; }
 static uint64_t end(const struct topic_row *row) { return row->end; }
 static uint64_t dead(const struct topic_row *row) { return row->dead; }
+static uint64_t delayed(const struct topic_row *row) { return row->delayed; }
 static uint64_t members(const struct group_row *row) { return row->members; }
 static uint64_t stopped(const struct group_row *row) { return row->stopped; }
 static uint64_t owned(const struct group_row *row) { return row->owned; }
@@ -172,6 +185,8 @@ static uint64_t committed(const struct group_row *row) { return row->committed; 
 static uint64_t lag(const struct group_row *row) { return row->lag; }
 static uint64_t in_flight(const struct group_row *row) { return row->in_flight; }
 static uint64_t lost(const struct group_row *row) { return row->lost; }
+static uint64_t expired(const struct group_row *row) { return row->expired; }
+static uint64_t parked(const struct group_row *row) { return row->parked; }
 
 void stat_metrics(const struct args *a, const struct rows *r)
 {
@@ -182,6 +197,7 @@ void stat_metrics(const struct args *a, const struct rows *r)
 	topic_metric(&topics, "mq_topic_records", "gauge", "Records held.", records);
 	topic_metric(&topics, "mq_topic_bytes", "gauge", "Bytes of segment files.", bytes);
 	topic_metric(&topics, "mq_topic_dead_records", "gauge", "Dead letters held, in TOPIC.dead.", dead);
+	topic_metric(&topics, "mq_topic_delayed_records", "gauge", "Records that wait for their time, or to be tried again.", delayed);
 	topic_metric(&topics, "mq_topic_end_total", "counter", "Ends of all partitions, summed: records that ever came.", end);
 	if (topics.n_topics)
 		head("mq_topic_oldest_timestamp_seconds", "gauge", "When the oldest record held was published.");
@@ -197,6 +213,9 @@ void stat_metrics(const struct args *a, const struct rows *r)
 	group_metric(r, "mq_group_lag", "gauge", "Records that the group has not done.", lag);
 	group_metric(r, "mq_group_in_flight", "gauge", "Records that members who share them are at work on.", in_flight);
 	group_metric(r, "mq_group_lost_total", "counter", "Records lost to damage or to a topic's limit, that the group has passed.", lost);
+	group_metric(r, "mq_group_expired_total", "counter", "Records that the group has passed since they had expired.", expired);
+	if (a->parked)
+		group_metric(r, "mq_group_parked_records", "gauge", "Records of the group that wait to be tried again.", parked);
 	if (r->n_groups)
 		head("mq_group_oldest_unread_timestamp_seconds", "gauge", "When the oldest record that the group has not done was published.");
 	for (size_t i = 0; i < r->n_groups; i++)

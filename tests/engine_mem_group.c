@@ -26,10 +26,11 @@ struct mem_owner {
 	struct mem_key key;
 	uint32_t seeks; /* of its place, when it was taken */
 	int fd;
+	uint64_t expired_more;
 };
 
 struct written_place {
-	uint64_t offset, lost;
+	uint64_t offset, lost, expired;
 	uint32_t seeks;
 };
 
@@ -63,17 +64,17 @@ void mem_apply_place(struct mem_store *s, enum mem_kind kind, const struct mem_k
 	struct mem_place *p = make_place(s, k);
 	if (kind == MEM_PLACE) {
 		const struct written_place *w = bytes;
-		p->place = (struct mq_place){.offset = w->offset, .set = true, .seeks = w->seeks, .lost = w->lost};
+		p->place = (struct mq_place){.offset = w->offset, .set = true, .seeks = w->seeks, .lost = w->lost, .expired = w->expired};
 	}
 	for (size_t at = 0; kind == MEM_ACK && at < n; at += 8)
 		*(uint64_t *)mem_grow(&p->acks, &p->acks_n, 8) = mq_get_le64((const char *)bytes + at);
 }
 
-static int write_place(struct mem_store *s, const struct mem_key *k, uint64_t offset, uint64_t lost_more, bool seek,
-                       struct mq_err *err)
+static int write_place(struct mem_store *s, const struct mem_key *k, uint64_t offset, uint64_t lost_more, uint64_t expired_more,
+                       bool seek, struct mq_err *err)
 {
 	struct mem_place *p = make_place(s, k);
-	struct written_place w = {offset, p->place.lost + lost_more, p->place.seeks + seek};
+	struct written_place w = {offset, p->place.lost + lost_more, p->place.expired + expired_more, p->place.seeks + seek};
 	return mem_write(s, MEM_PLACE, k, &w, sizeof w, NULL, 0, err);
 }
 
@@ -196,7 +197,7 @@ static int group_seek(struct mq_store *store, const char *group, const char *top
 	if (rc == 0 && !force && mem_locked(s, "owner", &k))
 		rc = mq_err_set(err, MQ_EAGAIN, "%s: %s:%u is being read", group, topic, p);
 	if (rc == 0)
-		rc = write_place(s, &k, offset, 0, true, err);
+		rc = write_place(s, &k, offset, 0, 0, true, err);
 	mem_end(s);
 	return rc;
 }
@@ -245,7 +246,7 @@ static int begin_place(struct mem_store *s, const struct mem_key *k, const uint6
 	if (start && *start > p->next)
 		return mq_err_set(err, MQ_EINPUT, "%s:%u:%" PRIu64 " lies behind the end, %" PRIu64, s->topics[k->topic].name,
 		                  k->partition, *start, p->next);
-	return write_place(s, k, start && *start > p->start ? *start : p->start, 0, false, err);
+	return write_place(s, k, start && *start > p->start ? *start : p->start, 0, 0, false, err);
 }
 
 static int owner_take(struct mq_member *member, const char *topic, uint32_t p, const uint64_t *start, struct mq_owner **ret,
@@ -271,7 +272,7 @@ static int owner_take(struct mq_member *member, const char *topic, uint32_t p, c
 	if (fd < 0)
 		return fd;
 	struct mem_owner *o = calloc(1, sizeof *o);
-	*o = (struct mem_owner){{m->base.engine}, m->s, k, place_of(m->s, &k)->place.seeks, fd};
+	*o = (struct mem_owner){{m->base.engine}, m->s, k, place_of(m->s, &k)->place.seeks, fd, 0};
 	*ret = &o->base;
 	return 1;
 }
@@ -285,7 +286,7 @@ static int merge(struct mem_store *s, const struct mem_key *k, struct mq_place *
 			at++;
 			i = (size_t)-1;
 		}
-	int rc = at > p->place.offset ? write_place(s, k, at, 0, false, err) : 0;
+	int rc = at > p->place.offset ? write_place(s, k, at, 0, 0, false, err) : 0;
 	if (rc == 0)
 		*ret = place_of(s, k)->place;
 	return rc;
@@ -339,9 +340,16 @@ static int owner_commit(struct mq_owner *owner, uint64_t offset, uint64_t lost_m
 	int rc = mem_begin(o->s, err);
 	if (rc < 0)
 		return rc;
-	rc = write_place(o->s, &o->key, offset, lost_more, false, err);
+	rc = write_place(o->s, &o->key, offset, lost_more, o->expired_more, false, err);
+	if (rc == 0)
+		o->expired_more = 0;
 	mem_end(o->s);
 	return rc;
+}
+
+static void owner_expired(struct mq_owner *owner, uint64_t n)
+{
+	((struct mem_owner *)owner)->expired_more += n;
 }
 
 static int owner_sync(struct mq_owner *o, struct mq_err *err)
@@ -429,6 +437,7 @@ const struct mq_engine mem_groups = {
 	.owner_arm = owner_arm,
 	.owner_look = owner_look,
 	.owner_commit = owner_commit,
+	.owner_expired = owner_expired,
 	.owner_sync = owner_sync,
 	.owner_handler_fd = owner_handler_fd,
 	.owner_release = owner_release,

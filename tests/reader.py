@@ -209,7 +209,7 @@ def commit_marks(spool, topic, p, id):
 
 
 def places(spool, group, topic):
-    """{partition: (committed, lost to damage, acknowledged above)} of a group, as far as places were ever written."""
+    """{partition: (committed, lost to damage, acknowledged above, expired)} of a group, as far as places were ever written."""
     here, found = f'{spool}/groups/{group}/topics/{topic}', {}
     data, conf_ = read(here + '/offsets'), topic_conf(spool, topic)
     first = int(conf_.get('generations', '0:' + conf_['partitions']).split(',')[0].split(':')[1])
@@ -219,7 +219,7 @@ def places(spool, group, topic):
         if not best or best[1][16:32].hex() != conf_['id']:
             continue
         committed, = struct.unpack_from('<Q', best[1], 32)
-        (generation, seeks), lost = struct.unpack_from('<II', best[1], 72), struct.unpack_from('<Q', best[1], 88)[0]
+        (generation, seeks), (lost, expired) = struct.unpack_from('<II', best[1], 72), struct.unpack_from('<QQ', best[1], 88)
         acks, above = read(f'{here}/acked.{p}'), set()
         for at in range(0, len(acks) - 23, 24):
             e = acks[at:at + 24]
@@ -228,7 +228,7 @@ def places(spool, group, topic):
                 above.add(struct.unpack_from('<Q', e)[0])
         if claimed := read(f'{here}/claimed.{p}'):
             committed = max(committed, Claims(claimed, best[1][16:32], generation, seeks, committed).base)
-        found[p] = committed, lost, len(above)
+        found[p] = committed, lost, len(above), expired
     return found
 
 

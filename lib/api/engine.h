@@ -215,6 +215,8 @@ struct mq_engine {
 	 * asked with `whole`, and once for all owners in a topic. */
 	int (*owner_look)(struct mq_owner *o, bool whole, struct mq_err *err);
 	int (*owner_commit)(struct mq_owner *o, uint64_t offset, uint64_t lost_more, struct mq_err *err); /* written, not synced */
+	/* n records more had expired: the next commit counts them, and its slot holds the sum.  NULL: the engine counts none. */
+	void (*owner_expired)(struct mq_owner *o, uint64_t n);
 	/* 0: durable, and in the place of whoever owns it next, evicted or not. */
 	int (*owner_sync)(struct mq_owner *o, struct mq_err *err);
 	/* Wake the group's other owners in the topic: they may wait for this one's place.  NULL: nobody waits. */

@@ -90,7 +90,7 @@ struct mq_place {             /* a group's committed place */
 	bool set;                 /* false: none yet */
 	uint32_t generation;      /* of the partition's ownership: it rises with each eviction, and durably, before its owner acts */
 	uint32_t seeks;
-	uint64_t lost;
+	uint64_t lost, expired;   /* passed so far */
 	uint64_t acked_above;     /* acknowledged beyond it from outside */
 	int64_t time_us;          /* when it was committed; 0: not known */
 };

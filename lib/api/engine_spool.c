@@ -310,6 +310,7 @@ const struct mq_engine mq_engine_file = {
     .owner_arm = mq_engine_spool_owner_arm,
     .owner_look = mq_engine_spool_owner_look,
     .owner_commit = mq_engine_spool_owner_commit,
+    .owner_expired = mq_engine_spool_owner_expired,
     .owner_sync = mq_engine_spool_owner_sync,
     .owner_ring = mq_engine_spool_owner_ring,
     .owner_handler_fd = mq_engine_spool_owner_handler_fd,

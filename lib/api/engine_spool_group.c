@@ -64,7 +64,7 @@ int mq_engine_spool_group_place(struct mq_store *s, const char *group, const cha
 		return rc;
 	rc = mq_group_topic_read(&h.g, p, &c, &which, &seq, err);
 	if (rc == 0 && which >= 0) {
-		*ret = (struct mq_place){c.offset, true, c.generation, c.seeks, c.lost, 0, c.time_us};
+		*ret = (struct mq_place){c.offset, true, c.generation, c.seeks, c.lost, c.expired, 0, c.time_us};
 		rc = mq_acks_count(&h.g, p, &c, &ret->acked_above, err);
 	}
 	mq_engine_spool_group_close(&h);
@@ -279,7 +279,7 @@ int mq_engine_spool_owner_place(struct mq_owner *op, struct mq_place *ret, struc
 	const struct mq_commit *c = &((struct owner *)op)->o.commit;
 
 	(void)err;
-	*ret = (struct mq_place){c->offset, true, c->generation, c->seeks, c->lost, 0, c->time_us};
+	*ret = (struct mq_place){c->offset, true, c->generation, c->seeks, c->lost, c->expired, 0, c->time_us};
 	return 0;
 }
 
@@ -318,6 +318,11 @@ int mq_engine_spool_owner_commit(struct mq_owner *op, uint64_t offset, uint64_t 
 		return 0;
 	}
 	return mq_ownership_commit(mq_engine_spool_owner_at_work(op), offset, lost_more, err);
+}
+
+void mq_engine_spool_owner_expired(struct mq_owner *op, uint64_t n)
+{
+	((struct owner *)op)->o.expired_more += n;
 }
 
 int mq_engine_spool_owner_sync(struct mq_owner *op, struct mq_err *err)

@@ -196,6 +196,7 @@ int mq_engine_spool_owner_set(struct mq_owner *op, const uint64_t *offsets, size
 int mq_engine_spool_owner_arm(struct mq_owner *op, struct mq_wait *w, struct mq_err *err);
 int mq_engine_spool_owner_look(struct mq_owner *op, bool whole, struct mq_err *err);
 int mq_engine_spool_owner_commit(struct mq_owner *op, uint64_t offset, uint64_t lost_more, struct mq_err *err);
+void mq_engine_spool_owner_expired(struct mq_owner *op, uint64_t n);
 int mq_engine_spool_owner_sync(struct mq_owner *op, struct mq_err *err);
 void mq_engine_spool_owner_ring(struct mq_owner *op);
 int mq_engine_spool_owner_handler_fd(struct mq_owner *op, struct mq_err *err);

@@ -319,7 +319,8 @@ struct mq_group_holder {
 struct mq_group_info {
 	const char *group, *topic;
 	uint32_t partition;
-	uint64_t committed, end, lag, lost;
+	uint64_t committed, end, lag;
+	uint64_t lost, expired; /* records that the group passed: lost to damage or a topic's limit; older than they were to become */
 	bool has_committed;
 	bool owned;            /* a member holds the partition */
 	bool owner_unknown;    /* this user may not ask for locks */

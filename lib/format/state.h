@@ -74,6 +74,7 @@ struct mq_commit {
 	uint32_t seeks;
 	int64_t time_us;
 	uint64_t lost;            /* records lost to damage that this group passed */
+	uint64_t expired;         /* and those that had expired; in a slot of before there was this count 0 */
 	uint32_t area;            /* not in the bytes: where they stood */
 };
 

@@ -87,6 +87,10 @@ struct mq_feed {
 	uint64_t committed;           /* what the owner was told last */
 	uint64_t given;               /* up to here the sink has it, or nobody gets it */
 	uint64_t lost, lost_to;       /* offsets lost that the owner was not told of; behind the last of them */
+	struct {                      /* records that had expired and the owner was not told of: n of them below `to`, and those */
+		uint64_t n, to, more, more_to; /* ... met since, of which the place cannot be past when it is not past these */
+		uint64_t seen;        /* all below was looked at before */
+	} expired;
 	bool unsynced;
 	bool armed;
 	bool nearly_free;             /* nobody owned it when that was asked last, or planned */
@@ -230,6 +234,8 @@ void mq_feed_turn(struct mq_feed *f, uint64_t offset);
 int mq_feed_seek(struct mq_consume *c, struct mq_feed *f, uint64_t offset);
 /* The next record of the view that is wanted: 1; 0: the view is used up.  f->next moves behind it, and behind all passed over. */
 int mq_feed_record(struct mq_consume *c, struct mq_feed *f, struct mq_rec *ret);
+/* The owner is to count what has expired below `to`. */
+void mq_feed_count_expired(struct mq_consume *c, struct mq_feed *f, uint64_t to);
 /* Whole lines of the view, as many as `most`, when it is plain lines that no filter looks at: 1; 0: it is not so, use
  * mq_feed_record. */
 int mq_feed_lines(struct mq_consume *c, struct mq_feed *f, uint64_t most, const char **ret, size_t *ret_len, uint64_t *ret_count);

@@ -100,6 +100,7 @@ int mq_feed_open(struct mq_consume *c, struct mq_feed *f, uint64_t offset)
 	if (rc < 0)
 		return rc;
 	f->next = f->done = f->committed = f->given = offset;
+	f->expired.n = f->expired.more = f->expired.seen = 0;
 	drop_view(f);
 	rc = c->engine->source_seek(f->source, offset, &loss, c->err);
 	if (rc == 0 && loss.to > loss.from)
@@ -202,8 +203,37 @@ static bool is_expired(const struct mq_feed *f, const struct mq_rec *r, int64_t 
 	return expiry_us <= now_us;
 }
 
+/* Counted when the place is past it: a run that is killed before meets it again. */
+static void note_expired(struct mq_consume *c, struct mq_feed *f, uint64_t offset)
+{
+	if (!c->req->group || (!f->shared.on && offset < f->expired.seen))
+		return; /* a group's; and this one was met before */
+	f->expired.seen = offset + 1;
+	if (!f->expired.n || f->expired.to == offset) {
+		f->expired.n++;
+		f->expired.to = offset + 1;
+	} else {
+		f->expired.more++;
+		f->expired.more_to = offset + 1;
+	}
+}
+
+void mq_feed_count_expired(struct mq_consume *c, struct mq_feed *f, uint64_t to)
+{
+	uint64_t n = 0;
+
+	while (f->expired.n && f->expired.to <= to) {
+		n += f->expired.n;
+		f->expired.n = f->expired.more;
+		f->expired.to = f->expired.more_to;
+		f->expired.more = 0;
+	}
+	if (n && c->engine->owner_expired)
+		c->engine->owner_expired(f->owner, n);
+}
+
 /* What has expired is passed over, or where that is asked for the rest. */
-static bool is_over(struct mq_consume *c, const struct mq_feed *f, const struct mq_rec *r)
+static bool is_over(struct mq_consume *c, struct mq_feed *f, const struct mq_rec *r)
 {
 	bool expires = r->expiry_us || f->ttl_us;
 
@@ -215,10 +245,12 @@ static bool is_over(struct mq_consume *c, const struct mq_feed *f, const struct 
 		c->report.skipped_filter++;
 	else
 		c->report.skipped_expired++;
+	if (!c->req->expired)
+		note_expired(c, f, r->offset);
 	return true;
 }
 
-static bool is_wanted(struct mq_consume *c, const struct mq_feed *f, const struct mq_rec *r)
+static bool is_wanted(struct mq_consume *c, struct mq_feed *f, const struct mq_rec *r)
 {
 	/* A record that was put back for one group is none of another's business. */
 	bool other = r->group && (c->req->group || c->copies) &&

@@ -56,6 +56,7 @@ int mq_group_commit_feed(struct mq_consume *c, struct mq_feed *f)
 		return 0;
 	bool passed = f->done >= f->lost_to; /* what was lost further on is told when the place is behind it */
 	uint64_t lost = passed ? f->lost : 0;
+	mq_feed_count_expired(c, f, f->done);
 	int rc = f->move ? mq_move_commit(c, f, f->done, lost) : c->engine->owner_commit(f->owner, f->done, lost, c->err);
 	if (rc < 0)
 		return rc;

@@ -98,6 +98,7 @@ static int finish_run(struct mq_consume *c, struct mq_feed *f)
 	if (f->lost > 0)
 		rc = c->engine->owner_commit(f->owner, 0, f->lost, c->err);
 	f->lost = 0;
+	mq_feed_count_expired(c, f, UINT64_MAX);
 	if (rc == 0 && s->told < s->run_to) {
 		f->next = s->run_to;
 		rc = c->handlers ? done(c, f, s->told, s->run_to) : mq_group_given(c, f);

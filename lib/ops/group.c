@@ -52,6 +52,7 @@ static void take_facts(struct mq_group_info *info, const struct mq_part_facts *f
 	info->has_committed = f->place.set;
 	info->committed = f->place.offset;
 	info->lost = f->place.lost;
+	info->expired = f->place.expired;
 	info->acked_above = f->place.acked_above;
 	info->owned = f->owned;
 	info->owner_unknown = f->owner_unknown;

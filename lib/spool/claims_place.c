@@ -34,7 +34,7 @@ static int move(struct mq_claims *c, bool last, struct mq_err *err)
 	}
 	if (rc < 0 || (!last && was_just_moved(o)))
 		return rc;
-	if (c->r.base > o->commit.offset || c->lost > 0) {
+	if (c->r.base > o->commit.offset || c->lost > 0 || o->expired_more > 0) {
 		rc = mq_ownership_commit(o, c->r.base > o->commit.offset ? c->r.base : o->commit.offset, c->lost, err);
 		if (rc == 0)
 			rc = mq_ownership_sync(o, err);
@@ -62,7 +62,7 @@ int mq_claims_place(struct mq_claims *c, bool last, struct mq_err *err)
 	struct mq_group_topic *g = c->o->g;
 	int rc;
 
-	if (c->r.base <= c->placed && c->lost == 0)
+	if (c->r.base <= c->placed && c->lost == 0 && c->o->expired_more == 0)
 		return 0;
 	rc = try_lock(c, last);
 	if (rc == -EAGAIN)

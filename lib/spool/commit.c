@@ -354,8 +354,13 @@ int mq_ownership_commit(struct mq_ownership *o, uint64_t offset, uint64_t lost_m
 
 	c.offset = offset;
 	c.lost += lost_more;
+	c.expired += o->expired_more;
 	rc = read_mark(o, &c, err);
-	return rc < 0 ? rc : write_commit(o, &c, err);
+	if (rc >= 0)
+		rc = write_commit(o, &c, err);
+	if (rc >= 0)
+		o->expired_more = 0;
+	return rc;
 }
 
 int mq_ownership_seek(struct mq_ownership *o, uint64_t offset, struct mq_err *err)

@@ -30,6 +30,7 @@ struct mq_ownership {
 	unsigned offsets_no;    /* g->offsets_no, as `slots` goes by it */
 	struct mq_slots slots;
 	struct mq_commit commit; /* the last written */
+	uint64_t expired_more;  /* for the next one to count */
 	struct mq_state_file state; /* of the partition: for the mark a commit carries; opened by the next one */
 	bool locked;            /* the byte is ours */
 	bool taken;

@@ -100,6 +100,7 @@ uint32_t flips_places(struct mq_spool *s)
 		crc = mq_crc32c(crc, &rc, sizeof rc);
 		crc = mq_crc32c(crc, &c.offset, sizeof c.offset);
 		crc = mq_crc32c(crc, &c.lost, sizeof c.lost);
+		crc = mq_crc32c(crc, &c.expired, sizeof c.expired);
 		crc = mq_crc32c(crc, &acked, sizeof acked);
 	}
 	mq_group_topic_release(&g);

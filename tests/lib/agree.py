@@ -257,7 +257,7 @@ class Spool:
             if status == 0:
                 self.differ(group, topic, 'mq-group shows what the second reader refuses:', want)
             return
-        got = {o['partition']: (o['committed'], o['lost'], o['acked_above']) for o in shown}
+        got = {o['partition']: (o['committed'], o['lost'], o['acked_above'], o['expired']) for o in shown}
         self.count['places'] += len(want)
         if status == 66 and (not want or not os.path.isdir('%s/topics/%s' % (self.path, topic))):
             return  # nothing was committed; the topic was deleted

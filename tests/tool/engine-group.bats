@@ -302,7 +302,7 @@ filtered_group() {
 shows() {
 	seq 5 | mq-publish T
 	mq-consume -g g -n 2 T > /dev/null
-	has "$(mq-group show -g g T)" 'g      T              0          2    5    3     0  -'
+	has "$(mq-group show -g g T)" 'g      T              0          2    5    3     0        0  -'
 	fails 66 mq-group show -g g nosuch
 	fails 64 mq-group seek -g g -o 9 T
 	fails 75 mq-topic purge -o 4 T

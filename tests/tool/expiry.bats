@@ -115,3 +115,32 @@ until_over() {
 	mq-consume offers | cmp - all
 	[ -z "$(mq-replay --expired offers)" ]
 }
+
+counted() { # GROUP: how many it passed, by mq-group show
+	mq-group show -g "$1" --json offers | grep -o '"expired":[0-9]*' | cut -d: -f2
+}
+
+@test 'what a group passed is counted once, whoever reads, and however often it begins' {
+	for i in 1 2 3; do
+		seq 4 | mq-publish --ttl 1ms offers
+		printf 'kept %s\n' $i | mq-publish offers
+	done
+	until_over offers 12
+	for ((i = 0; i < 3; i++)); do mq-consume -g one -n 1 offers; done > got
+	[ "$(wc -l < got)" = 3 ]
+	[ "$(counted one)" = 12 ]
+	mq-consume -g two offers -- true
+	mq-consume -g two offers -- true
+	[ "$(counted two)" = 12 ]
+	mq-consume -g three --share offers -- true
+	[ "$(counted three)" = 12 ]
+	mq-drain -g four --to elsewhere offers
+	[ "$(counted four)" = 12 ]
+	mq-consume -g five offers -- sh -c 'read -r l; [ "$l" != "kept 2" ]' || :
+	[ "$(counted five)" = 8 ]
+	mq-consume -g five offers -- true
+	[ "$(counted five)" = 12 ]
+	mq-group show -g five offers | grep -q 'EXPIRED'
+	mq-group seek -g five offers -o beginning
+	[ "$(counted five)" = 12 ] # of what was passed, not of what lies below the place
+}

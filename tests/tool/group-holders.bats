@@ -39,7 +39,7 @@ held() { # RULE TOOL [ARGUMENT ...]
 	seq 3 | mq-publish T
 	hangs
 	mq-group evict -g g T:0 > /dev/null
-	shows "^g +T +0 +- +- +- +- +$name pid $member \(evicted, stopped\)$" T
+	shows "^g +T +0 +- +- +- +- +- +$name pid $member \(evicted, stopped\)$" T
 	has "$(mq-group show -g g --json T)" ",\"evicted\":[{\"member\":\"$name\",\"pid\":$member,\"state\":\"evicted\",\"stopped\":true,\"generation\":0}],"
 	is "$(mq-group show -g g --json T | wc -l)" 1
 	first=$member first_name=$name
@@ -96,7 +96,7 @@ held() { # RULE TOOL [ARGUMENT ...]
 	until_true grep -qs 1 first
 	# It has read the place, and not yet written it elsewhere.
 	held pwrite:1:path=/offsets:stop-before mq-group evict -g g T:0
-	shows "^g +T +0 +- +- +- +- +\(pid $held, stopped, holds a lock that the owner waits for\)$" T
+	shows "^g +T +0 +- +- +- +- +- +\(pid $held, stopped, holds a lock that the owner waits for\)$" T
 	has "$(mq-group show -g g --json T)" "\"waits_for\":[$held]"
 	echo >&5
 	until_true grep -q "waiting for pid $held (stopped), which holds the lock of acknowledgements" said-by-member

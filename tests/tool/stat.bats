@@ -167,3 +167,44 @@ unknown() { # TEXT ARGUMENT ...
 	has "$(mq-stat --prometheus)" 'mq_topic_dead_records{topic="T"} 2'
 	stat_says 2 'MQ CRITICAL - dead 2 (T) | dead=2;1;1' --check dead=1
 }
+
+@test "what waits for its time is counted with its topic, and with --parked what a group will try again" {
+	seq 5 | mq-publish T
+	seq 3 | mq-publish --delay 1h T
+	mq-consume -q -g g --retries 3 --backoff 1h..1h T -- sh -c 'read -r n; [ $n -lt 4 ]'
+	is "$(field delayed T)" 5
+	is "$(field lag g)" 0
+	is "$(mq-stat --json --parked -g g T | grep -o '"parked":[0-9]*')" '"parked":2'
+	is "$(mq-stat --json -g g T | grep -c parked)" 0
+	has "$(mq-stat --prometheus --parked)" 'mq_topic_delayed_records{topic="T"} 5'
+	has "$(mq-stat --prometheus --parked)" 'mq_group_parked_records{group="g",topic="T"} 2'
+	stat_says 1 'MQ WARNING - delayed 5 (T) | delayed=5;4;5' --check delayed=4,5
+	mq-consume -g other T > /dev/null
+	is "$(mq-stat --json --parked -g other T | grep -o '"parked":[0-9]*')" '"parked":0'
+}
+
+@test "what a group passed since it had expired is counted with its place, and is a figure to check" {
+	mq-topic create --partitions 2 T
+	seq 3 | mq-publish --ttl 1ms -p 0 T
+	seq 4 | mq-publish --ttl 1ms -p 1 T
+	seq 5 | mq-publish -p 1 T
+	until [ "$(mq-replay --expired T | wc -l)" = 7 ]; do :; done
+	mq-consume -g g T > /dev/null
+	is "$(field expired g)" 7
+	has "$(mq-stat --prometheus)" 'mq_group_expired_total{group="g",topic="T"} 7'
+	stat_says 2 'MQ CRITICAL - expired 7 (g T) | expired=7;6;6' --check expired=6
+	mq-stat | grep -q 'EXPIRED'
+}
+
+@test "what members who share are at work on is a figure to check" {
+	mq-publish -m x T
+	mkfifo go
+	mq-consume -q --share -g g T -- sh -c 'read -r go < go' &
+	member=$!
+	until [ "$(field in_flight g)" = 1 ]; do :; done
+	stat_says 2 'MQ CRITICAL - in-flight 1 (g T) | in-flight=1;0;0' --check in-flight=0
+	has "$(mq-stat --prometheus)" 'mq_group_in_flight{group="g",topic="T"} 1'
+	echo > go
+	wait $member
+	is "$(field in_flight g)" 0
+}

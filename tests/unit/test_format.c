@@ -411,6 +411,7 @@ static const char START[] = "0100000000000000" /* sequence */
                             "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf" /* topic id */
                             "0010000000000000";                /* log start */
 
+/* One of before there was a count of what had expired, */
 static const char COMMIT[] = "0900000000000000" /* sequence */
                              "a1e2f8a4"         /* checksum, for block 3 */
                              "00000000"
@@ -423,6 +424,21 @@ static const char COMMIT[] = "0900000000000000" /* sequence */
                              "02000000"                         /* seeks */
                              "40e2010000000600"                 /* time */
                              "0700000000000000";                /* lost */
+
+/* and one with it. */
+static const char COMMIT_EXPIRED[] = "0900000000000000" /* sequence */
+                             "da73be89"         /* checksum, for block 3 */
+                             "00000000"
+                             "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf" /* topic id */
+                             "0110000000000000"                 /* committed 4097 */
+                             "1f0c22ab00112233445566778899aabb" /* mark: segment */
+                             "0c03000000000000"                 /* position */
+                             "0210000000000000"                 /* end offset there */
+                             "04000000"                         /* generation */
+                             "02000000"                         /* seeks */
+                             "40e2010000000600"                 /* time */
+                             "0700000000000000"                 /* lost */
+                             "0300000000000000";                /* expired */
 
 static void a_tail_slot_has_the_bytes_of_the_table(void **state)
 {
@@ -492,6 +508,13 @@ static void a_commit_slot_has_the_bytes_of_the_table(void **state)
 	mq_commit_encode(&back, 9, 3, got);
 	assert_memory_equal(got, want, sizeof want);
 	assert_true(mq_commit_decode(want, 2, &back) == 0);
+	assert_true(back.expired == 0);
+	c.expired = 3;
+	unhex(COMMIT_EXPIRED, want, sizeof want);
+	mq_commit_encode(&c, 9, 3, got);
+	assert_memory_equal(got, want, sizeof want);
+	assert_true(mq_commit_decode(want, 3, &back) == 9);
+	assert_true(back.expired == 3 && back.lost == 7);
 }
 
 static void every_flipped_bit_of_a_slot_is_detected(void **state)
