@@ -29,11 +29,22 @@ static bool is_named_before(const struct mq_consume_request *req, size_t i)
 	return false;
 }
 
+/* What a killed one had just forked for a handler has its files until it becomes the handler, and with them the lock: so that
+ * somebody drains it is believed after a second of tries. */
 static int hold(struct mq_consume *c, size_t i)
 {
+	static const int64_t FIRST_NS = 1000000, ALL_NS = 1000000000;
+	int64_t until_ns = mq_sys->clock_ns(MQ_CLOCK_MONOTONIC) + ALL_NS, pause_ns = FIRST_NS;
+
 	if (!c->engine->group_drain_fd || is_named_before(c->req, i))
 		return 0;
 	int rc = c->engine->group_drain_fd(c->store, c->req->group, c->req->topics[i], c->err);
+	for (; rc == MQ_EAGAIN && mq_sys->clock_ns(MQ_CLOCK_MONOTONIC) < until_ns && !mq_stopping(c->mq); pause_ns *= 2) {
+		if (mq_sys->poll(NULL, 0, pause_ns) < 0)
+			continue; /* a signal */
+		*c->err = (struct mq_err){0};
+		rc = c->engine->group_drain_fd(c->store, c->req->group, c->req->topics[i], c->err);
+	}
 	if (rc < 0)
 		return rc;
 	c->drain->fds[i] = rc;

@@ -28,10 +28,13 @@ static int make(struct mq_group_topic *g, const char *name)
 int mq_acks_open(struct mq_group_topic *g, uint32_t p)
 {
 	char name[32];
+	struct mq_stat st;
 	int fd;
 
 	snprintf(name, sizeof name, "acked.%u", p);
 	fd = mq_sys->openat(g->dir, name, O_RDWR, 0);
+	if (fd >= 0 && mq_sys->stat(fd, &st) == 0 && st.size == 0)
+		(void)mq_sys->fallocate(fd, 0, MQ_ACKS_ROOM); /* whoever made it was killed before that, or is about to */
 	return fd == -ENOENT ? make(g, name) : fd;
 }
 

@@ -68,6 +68,23 @@ begun() { # N: so many handlers have begun
 	is "$(sort out)" "$(printf '%s\n' 1 1 2 2 3 3 4 4 5 5)"
 }
 
+@test "a drain's lock that is freed within a second, as that of a killed one by what it had just forked, is waited for" {
+	seq 3 | mq-publish T
+	mq-consume -g g -n 1 T > first
+	python3 -c '
+import fcntl, struct, sys, time
+f = open("spool/groups/g/topics/T/locks", "r+b")
+fcntl.fcntl(f, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 1 << 55, 1, 0))
+open("held", "w").close()
+sys.stdin.read()' < <(until_true test -e tried) &
+	until_true test -e held
+	ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 strace -f -o calls -e trace=fcntl "$MQ_BUILD/bin/mq-drain" -g g T > rest & drain=$!
+	until_true grep -q "$((1 << 55)).*EAGAIN" calls
+	: > tried
+	wait "$drain"
+	is "$(cat first rest)" "$(seq 3)"
+}
+
 @test "of a group and a topic there is one drain at a time" {
 	seq 3 | mq-publish T
 	mkfifo go
