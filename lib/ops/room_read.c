@@ -21,9 +21,10 @@ static int find(struct mq_room_reader *r, struct mq_rooms *rooms, uint32_t p, ui
 	return 1;
 }
 
+/* A batch is seen from where it was sought on, and what is due is not read in the order of its offsets. */
 static bool holds(const struct mq_room_reader *r, uint64_t offset)
 {
-	return r->viewed && offset >= r->view.batch.base_offset && offset < r->view.batch.next_offset;
+	return r->viewed && offset >= r->view.first_offset && offset < r->view.batch.next_offset;
 }
 
 int mq_room_read(struct mq_room_reader *r, struct mq_rooms *rooms, uint32_t p, uint64_t offset, struct mq_rec *ret, struct mq_err *err)
