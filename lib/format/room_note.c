@@ -53,9 +53,9 @@ int mq_room_note_decode(const void *payload, size_t len, struct mq_room_note *re
 	    .offsets = p + MQ_ROOM_NOTE_HEAD,
 	};
 	memcpy(ret->target_id, p + 56, 16);
-	if (ret->kind != MQ_ROOM_DELIVERED && ret->kind != MQ_ROOM_CANCELLED)
+	if (ret->kind != MQ_ROOM_DELIVERED && ret->kind != MQ_ROOM_CANCELLED && ret->kind != MQ_ROOM_MOVED)
 		return MQ_ECONFIG;
-	return ret->n == 0 || ret->n > MQ_ROOM_NOTE_MAX || len != MQ_ROOM_NOTE_HEAD + 8 * (size_t)ret->n ? MQ_EDAMAGE : 0;
+	return (ret->n == 0 && ret->kind != MQ_ROOM_MOVED) || ret->n > MQ_ROOM_NOTE_MAX || len != MQ_ROOM_NOTE_HEAD + 8 * (size_t)ret->n ? MQ_EDAMAGE : 0;
 }
 
 uint64_t mq_room_note_offset(const struct mq_room_note *note, uint32_t i)

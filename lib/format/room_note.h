@@ -6,6 +6,8 @@
  *     delivered   these are due and go to the topic: written before the first of them is there.  Nothing stored below `seen`
  *                 waits any more that is not behind `bound` in the order of (due, offset).
  *     cancelled   these wait no more
+ *     moved       these are what the n records before it are, in the same batch, and wait no more where they were.  What follows
+ *                 repeats the last delivery, of which all is done by then; all 0: there was none.  Of none: that alone.
  *
  * Byte table: mq-spool(5).
  */
@@ -22,12 +24,12 @@
 #define MQ_ROOM_GROUP "@room"
 
 enum { MQ_ROOM_NOTE_HEAD = 72, MQ_ROOM_NOTE_MAX = 1024 /* offsets */ };
-enum mq_room_kind { MQ_ROOM_DELIVERED = 1, MQ_ROOM_CANCELLED = 2 };
+enum mq_room_kind { MQ_ROOM_DELIVERED = 1, MQ_ROOM_CANCELLED = 2, MQ_ROOM_MOVED = 3 };
 
 struct mq_room_note {
 	enum mq_room_kind kind;
 	uint32_t n;              /* offsets */
-	uint64_t seen;           /* delivered, and what follows: up to where the room was looked at */
+	uint64_t seen;           /* delivered and moved, and what follows: up to where the room was looked at */
 	uint64_t bound_due;      /* the last of them: due (us), offset */
 	uint64_t bound_offset;
 	uint64_t number;         /* of the mover, before the first of them */

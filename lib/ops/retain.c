@@ -197,8 +197,10 @@ static int free_topic(struct mq_retaining *r, const char *topic, bool internal, 
 
 	if (rc < 0)
 		return rc == MQ_ENOTOPIC && r->req->n_topics == 0 ? 0 : say(r, first, &err);
-	if (!internal && !r->req->dry_run)
+	if (!internal && !r->req->dry_run) {
 		mq_rooms_pass(r->mq, topic); /* what is due comes, where nobody else works on the topic */
+		mq_rooms_empty(r->mq, topic);
+	}
 	for (uint32_t p = 0; rc == 0 && (internal || p < facts.partitions); p++) {
 		struct partition part = {.r = r, .topic = topic, .number = p, .facts = internal ? NULL : &facts};
 

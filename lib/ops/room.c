@@ -55,31 +55,30 @@ int mq_rooms_log(struct mq_rooms *r, struct mq_room_part *part, struct mq_err *e
 	return part->log ? 0 : r->engine->appender_open(r->mq->store, r->name, part->partition, &part->log, err);
 }
 
-int mq_rooms_note(struct mq_rooms *r, struct mq_room_part *part, const struct mq_room_note *note, const uint64_t *offsets,
-                  struct mq_err *err)
+int mq_rooms_note_behind(struct mq_rooms *r, struct mq_room_part *part, const struct mq_room_note *note, const uint64_t *offsets,
+                         struct mq_ticket *ret, struct mq_err *err)
 {
-	struct mq_batch b = {.ack = MQ_ACK_DURABLE, .count = 1};
-	struct mq_ticket ticket;
+	struct mq_batch b = {.ack = MQ_ACK_DURABLE, .base_time_us = mq_sys->clock_ns(MQ_CLOCK_REAL) / 1000};
 	const uint8_t *body;
 	int rc = mq_rooms_log(r, part, err);
 
 	if (rc < 0)
 		return rc;
-	mq_records_clear(&r->records);
 	rc = mq_room_note_encode(note, offsets, &r->payload);
 	if (rc == 0)
 		rc = mq_records_add(&r->records, &(struct mq_rec){.payload = r->payload.p, .payload_len = (uint32_t)r->payload.len,
 		                                                  .group = MQ_ROOM_GROUP, .group_len = sizeof MQ_ROOM_GROUP - 1});
-	b.base_time_us = b.max_time_us = mq_sys->clock_ns(MQ_CLOCK_REAL) / 1000;
 	if (rc == 0)
 		rc = mq_records_finish(&r->records, b.base_time_us, 0, 0, &b.kind, &body, &b.raw_len);
 	if (rc < 0)
 		return mq_err_set(err, rc, "%s:%" PRIu32 ": a note cannot be built", r->name, part->partition);
+	b.count = r->records.count;
+	b.max_time_us = r->records.max_time_us > b.base_time_us ? r->records.max_time_us : b.base_time_us;
 	b.stored_len = b.raw_len;
 	b.body_crc = mq_crc32c(0, body, b.stored_len);
 	for (int i = 0; i < STALE_MAX; i++) {
 		b.topic_generation = r->facts.generation;
-		rc = r->engine->append(part->log, &b, body, &ticket, err);
+		rc = r->engine->append(part->log, &b, body, ret, err);
 		if (rc != -ESTALE)
 			break;
 		*err = (struct mq_err){0};
@@ -88,7 +87,16 @@ int mq_rooms_note(struct mq_rooms *r, struct mq_room_part *part, const struct mq
 			break;
 		rc = -ESTALE;
 	}
-	return rc < 0 ? rc : r->engine->wait_durable(part->log, &ticket, MQ_ACK_DURABLE, err);
+	return rc < 0 ? rc : r->engine->wait_durable(part->log, ret, MQ_ACK_DURABLE, err);
+}
+
+int mq_rooms_note(struct mq_rooms *r, struct mq_room_part *part, const struct mq_room_note *note, const uint64_t *offsets,
+                  struct mq_err *err)
+{
+	struct mq_ticket ticket;
+
+	mq_records_clear(&r->records);
+	return mq_rooms_note_behind(r, part, note, offsets, &ticket, err);
 }
 
 /* --- all of them ---------------------------------------------------------------------------- */

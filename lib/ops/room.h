@@ -49,6 +49,10 @@ void mq_rooms_disarm(struct mq_rooms *r);
 /* Tell what went wrong, if it is more than that others are at work or this user may not. */
 void mq_rooms_told(struct mq *mq, const char *topic, int rc, const struct mq_err *why);
 
+/* Under retention: where of what was stored long ago little waits, so that nothing else can go, that goes to the end of the
+ * room.  What fails is told by a notice alone. */
+void mq_rooms_empty(struct mq *mq, const char *topic);
+
 /* For who only passes by: deliver what is due in a topic; what fails is told by a notice alone. */
 void mq_rooms_pass(struct mq *mq, const char *topic);
 

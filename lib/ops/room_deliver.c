@@ -207,6 +207,8 @@ static int finish(struct mq_rooms *r, struct mq_room_part *part, uint64_t at, st
 	if (rc < 0)
 		return err->code ? rc : mq_err_set(err, rc, "%s:%" PRIu32 ":%" PRIu64 ": the note of the last delivery does not verify: look with mq-check",
 		                                   r->name, part->partition, at);
+	if (note.kind == MQ_ROOM_MOVED) /* written when the last delivery was done */
+		note.n = 0;
 	for (uint32_t i = 0; i < note.n; i++)
 		offsets[i] = mq_room_note_offset(&note, i);
 	rc = open_mover(r, part, &note, err);

@@ -6,6 +6,7 @@
  *   room_read     the record at an offset
  *   room_deliver  note, appends, durable: killed anywhere, the next one finishes the last note before anything else
  *   room_list     what waits; cancelling
+ *   room_empty    the few that keep what lies behind them go to the end
  */
 #ifndef MQ_OPS_ROOM_PRIVATE_H
 #define MQ_OPS_ROOM_PRIVATE_H
@@ -59,6 +60,9 @@ int mq_rooms_log(struct mq_rooms *r, struct mq_room_part *part, struct mq_err *e
 /* A note as a record of the room, durably. */
 int mq_rooms_note(struct mq_rooms *r, struct mq_room_part *part, const struct mq_room_note *note, const uint64_t *offsets,
                   struct mq_err *err);
+/* And before it, in the same batch, what is in r->records. */
+int mq_rooms_note_behind(struct mq_rooms *r, struct mq_room_part *part, const struct mq_room_note *note, const uint64_t *offsets,
+                         struct mq_ticket *ret, struct mq_err *err);
 
 /* room_read.c.  1: the record, until the next call; 0: it is not held any more, or damaged. */
 int mq_room_read(struct mq_room_reader *r, struct mq_rooms *rooms, uint32_t p, uint64_t offset, struct mq_rec *ret, struct mq_err *err);

@@ -44,9 +44,9 @@ static int take_note(struct mq_waiting_room *r, const struct mq_rec *rec)
 	struct mq_room_note note;
 	int rc = mq_room_note_decode(rec->payload, rec->payload_len, &note);
 
-	if (rc == 0 && note.kind == MQ_ROOM_DELIVERED)
-		return mq_room_add_bound(r, &(struct mq_room_bound){note.seen, rec->offset, {note.bound_due, note.bound_offset}});
-	for (uint32_t i = 0; rc == 0 && i < note.n; i++)
+	if (rc == 0 && note.kind != MQ_ROOM_CANCELLED && note.seen > 0)
+		rc = mq_room_add_bound(r, &(struct mq_room_bound){note.seen, rec->offset, {note.bound_due, note.bound_offset}});
+	for (uint32_t i = 0; rc == 0 && note.kind != MQ_ROOM_DELIVERED && i < note.n; i++)
 		rc = mq_room_add_gone(r, mq_room_note_offset(&note, i), rec->offset);
 	return rc;
 }

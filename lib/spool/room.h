@@ -13,8 +13,8 @@
  * much was delivered.  Of whole units of offsets there are sorted files (sorted_files.h) beside the log, made anew where they do
  * not verify: entries (due, offset) of what waited when it was made, and behind them
  *
- *     (MQ_ROOM_GONE, offset)                   a record that was cancelled
- *     (MQ_ROOM_BOUND | at * 4 + i, value)      a note of a delivery, at offset `at`: 0 seen, 1 due, 2 offset of its bound
+ *     (MQ_ROOM_GONE, offset)                   a record that was cancelled, or moved
+ *     (MQ_ROOM_BOUND | at * 4 + i, value)      a note of a delivery, or one that repeats it, at offset `at`: 0 seen, 1 due, 2 offset of its bound
  *
  * So to open a room costs a few reads a file and the records of the last unit, and one block of each file is in memory.
  */

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # mq-retain: what is too old, too much or read by all goes, and nothing that anybody needs.
 load one_spool
+load clock
 
 teardown() {
 	local pid
@@ -167,29 +168,7 @@ touch_all() { # TIME
 	is "$(start)" 0
 }
 
-# The kernel's clock stays where it is: a program is told another one.
 in_two_minutes() { clock_off 120 "$@"; }
-clock_off() { # SECONDS COMMAND ...
-	local by=$1
-	shift
-	[ -e clock.so ] || cat > clock.c <<-'END' && ${CC:-cc} -shared -fPIC -o clock.so clock.c -ldl
-		#define _GNU_SOURCE
-		#include <dlfcn.h>
-		#include <stdlib.h>
-		#include <time.h>
-		int clock_gettime(clockid_t which, struct timespec *ts)
-		{
-			static int (*real)(clockid_t, struct timespec *);
-			if (!real)
-				*(void **)&real = dlsym(RTLD_NEXT, "clock_gettime");
-			int rc = real(which, ts);
-			if (which == CLOCK_REALTIME)
-				ts->tv_sec += atol(getenv("CLOCK_OFF"));
-			return rc;
-		}
-	END
-	ASAN_OPTIONS="verify_asan_link_order=0:${ASAN_OPTIONS-}" CLOCK_OFF=$by LD_PRELOAD=$PWD/clock.so "$@"
-}
 
 @test "a clock that jumped stops it, either way, until somebody says that it is right" {
 	fill 400
