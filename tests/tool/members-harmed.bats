@@ -115,6 +115,7 @@ goes_on_with_new_ones() {
 	mq-topic create --partitions 2 T
 	member a --share
 	member b --share
+	until_true sh -c '[ "$(ls spool/groups/g/members | wc -l)" = 2 ]' # who joins later makes the directory anew
 	seq 200 | mq-publish T
 	rm -r spool/groups/g/members
 	ends_with_75 a "$a"

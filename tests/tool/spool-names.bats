@@ -45,8 +45,9 @@ found() {
 	mq-rebalance -q T --partitions 6
 	seq 40 | mq-publish T
 	mq-consume -f -g evicted T > /dev/null &
-	owns() { mq-group show -g evicted --json T | grep -q '"owned":true'; }
-	until_true owns
+	# Stopped while it sleeps, and not with a lock in its hand that the next one waits for.
+	asleep() { ! mq-group show -g evicted --json T | grep -vq '"owned":true.*"lag":0,\|"lag":0,.*"owned":true' && grep -q '^State:.S' "/proc/$!/status"; }
+	until_true asleep
 	kill -STOP $!
 	mq-group evict -q -g evicted T
 	mq-consume -g evicted T > /dev/null
