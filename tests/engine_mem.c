@@ -108,6 +108,7 @@ static void fill_facts(const struct mq_topic_conf *c, struct mq_topic_facts *ret
 	                 : c->when_full == MQ_WHEN_FULL_DROP_OLDEST ? MQ_FULL_DROP_OLDEST
 	                                                            : MQ_FULL_BLOCK,
 	    .ttl_us = c->ttl_ms > 0 ? c->ttl_ms * 1000 : 0,
+	    .expired_dead = c->expired_dead == 1,
 	    .dedupe = c->dedupe_ms > 0 || c->dedupe_count > 0,
 	};
 	memcpy(ret->id, c->id, 16);

@@ -38,6 +38,7 @@ struct mq_topic_facts {
 	bool replicated;
 	enum { MQ_FULL_BLOCK, MQ_FULL_FAIL, MQ_FULL_DROP_OLDEST } when_full;
 	int64_t ttl_us;            /* 0: none */
+	bool expired_dead;         /* what a handler would have got, had it not expired, becomes a dead letter */
 	int64_t retention_us, retention_bytes; /* -1: without limit */
 	bool dedupe;               /* ids are looked for before a record that has one is stored */
 	bool deletes;              /* cleanup.policy: old records go */

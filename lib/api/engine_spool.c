@@ -111,6 +111,7 @@ void mq_engine_spool_fill_facts(const struct mq_topic_conf *c, struct mq_topic_f
 	                 : c->when_full == MQ_WHEN_FULL_DROP_OLDEST ? MQ_FULL_DROP_OLDEST
 	                                                            : MQ_FULL_BLOCK;
 	ret->ttl_us = c->ttl_ms > 0 ? c->ttl_ms * 1000 : 0;
+	ret->expired_dead = c->expired_dead == 1;
 	ret->retention_us = c->retention_ms < 0 ? -1 : c->retention_ms * 1000;
 	ret->retention_bytes = c->retention_bytes;
 	ret->deletes = c->cleanup != MQ_CLEANUP_COMPACT;

@@ -31,6 +31,7 @@ static const struct mq_conf_key KEYS[] = {
 	{"when.full", MQ_CONF_WORD, AT(when_full), 0, 0, 0, "block|fail|drop-oldest"},
 	{"cleanup.policy", MQ_CONF_WORD, AT(cleanup), 0, 0, 0, "delete|compact|compact,delete"},
 	{"ttl.ms", MQ_CONF_MS, AT(ttl_ms), -1, MS_MAX, -1, NULL},
+	{"expired.dead", MQ_CONF_WORD, AT(expired_dead), 0, 0, 0, "false|true"},
 	{"min.insync.replicas", MQ_CONF_COUNT, AT(min_insync_replicas), 1, 100, 2, NULL},
 	{"dedupe.ms", MQ_CONF_MS, AT(dedupe_ms), -1, MS_MAX, -1, NULL},
 	{"dedupe.count", MQ_CONF_COUNT, AT(dedupe_count), -1, INT64_MAX, -1, NULL},

@@ -79,6 +79,8 @@ struct mq_feed {
 	size_t topic_nth;             /* in the request */
 	size_t nth;                   /* of all that are read: c->feeds[nth] */
 	int64_t ttl_us;               /* of the topic; 0: none */
+	bool expired_dead;            /* what has expired is a dead letter, where a handler would have got it */
+	bool over;                    /* so it is with the record that was had last */
 	uint64_t end;                 /* excluded; UINT64_MAX: it goes on */
 	struct mq_source *source;     /* NULL: not open */
 	struct mq_owner *owner;       /* of a group */
@@ -232,7 +234,8 @@ bool mq_feed_ended(const struct mq_feed *f);
 void mq_feed_turn(struct mq_feed *f, uint64_t offset);
 /* Or one anywhere: what is lost there is told. */
 int mq_feed_seek(struct mq_consume *c, struct mq_feed *f, uint64_t offset);
-/* The next record of the view that is wanted: 1; 0: the view is used up.  f->next moves behind it, and behind all passed over. */
+/* The next record of the view that is wanted: 1; 0: the view is used up.  f->next moves behind it, and behind all passed over.
+ * f->over: it has expired, and is to be a dead letter. */
 int mq_feed_record(struct mq_consume *c, struct mq_feed *f, struct mq_rec *ret);
 /* The owner is to count what has expired below `to`. */
 void mq_feed_count_expired(struct mq_consume *c, struct mq_feed *f, uint64_t to);
@@ -270,7 +273,8 @@ int mq_consume_await_topic(struct mq_consume *c, const char *topic, struct mq_to
 /* Request to feeds; waits for topics where it is asked. */
 int mq_consume_setup(struct mq_consume *c);
 /* A partition more to read; NULL: it is read already. */
-int mq_consume_add_feed(struct mq_consume *c, size_t topic_nth, uint32_t partition, int64_t ttl_us, struct mq_feed **ret);
+int mq_consume_add_feed(struct mq_consume *c, size_t topic_nth, uint32_t partition, const struct mq_topic_facts *facts,
+                        struct mq_feed **ret);
 /* Where f begins without a group's place. */
 int mq_consume_start(struct mq_consume *c, struct mq_feed *f, const uint64_t *stored, uint64_t *ret);
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/lines.h"
-#include "ops/consume.h"
+#include "ops/handler.h"
 #include "sys/sys.h"
 
 bool mq_feed_ended(const struct mq_feed *f)
@@ -259,7 +259,10 @@ static bool is_wanted(struct mq_consume *c, struct mq_feed *f, const struct mq_r
 		c->report.skipped_filter++;
 		return false;
 	}
-	return !is_over(c, f, r);
+	f->over = is_over(c, f, r);
+	if (f->over && mq_dead_takes_expired(c, f))
+		return true;
+	return !f->over;
 }
 
 int mq_feed_record(struct mq_consume *c, struct mq_feed *f, struct mq_rec *ret)

@@ -32,7 +32,7 @@ static int add(struct mq_consume *c, size_t nth, const struct mq_topic_facts *fa
 
 	for (uint32_t p = known->partitions; p < facts->partitions && rc == 0; p++) {
 		struct mq_feed *f;
-		rc = mq_consume_add_feed(c, nth, p, facts->ttl_us, &f);
+		rc = mq_consume_add_feed(c, nth, p, facts, &f);
 		if (rc == 0 && f) {
 			f->grown = true;
 			rc = open_now(c, f);

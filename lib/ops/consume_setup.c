@@ -87,7 +87,8 @@ int mq_consume_start(struct mq_consume *c, struct mq_feed *f, const uint64_t *st
 
 /* --- partitions ----------------------------------------------------------------------------- */
 
-int mq_consume_add_feed(struct mq_consume *c, size_t topic_nth, uint32_t partition, int64_t ttl_us, struct mq_feed **ret)
+int mq_consume_add_feed(struct mq_consume *c, size_t topic_nth, uint32_t partition, const struct mq_topic_facts *facts,
+                        struct mq_feed **ret)
 {
 	const char *topic = c->req->topics[topic_nth];
 
@@ -107,8 +108,8 @@ int mq_consume_add_feed(struct mq_consume *c, size_t topic_nth, uint32_t partiti
 	struct mq_feed *f = malloc(sizeof *f);
 	if (!f)
 		return mq_consume_no_memory(c);
-	*f = (struct mq_feed){.topic = topic, .topic_nth = topic_nth, .partition = partition, .nth = c->feeds_n, .ttl_us = ttl_us,
-	                      .end = UINT64_MAX};
+	*f = (struct mq_feed){.topic = topic, .topic_nth = topic_nth, .partition = partition, .nth = c->feeds_n,
+	                      .ttl_us = facts->ttl_us, .expired_dead = facts->expired_dead, .end = UINT64_MAX};
 	c->feeds[c->feeds_n++] = f;
 	if (ret)
 		*ret = f;
@@ -127,7 +128,7 @@ static int add_topic(struct mq_consume *c, size_t nth, int64_t partition)
 		c->known[nth] = (struct mq_known){facts.generation, facts.partitions};
 	for (uint32_t p = 0; rc == 0 && p < facts.partitions; p++)
 		if (partition < 0 || p == partition)
-			rc = mq_consume_add_feed(c, nth, p, facts.ttl_us, NULL);
+			rc = mq_consume_add_feed(c, nth, p, &facts, NULL);
 	return rc;
 }
 

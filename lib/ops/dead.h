@@ -7,7 +7,7 @@
  *
  *     mq-origin         TOPIC:PARTITION:OFFSET, where it was read first
  *     mq-group          the group that gave up
- *     mq-reason         rejected, failed, timed out
+ *     mq-reason         rejected, failed, timed out; expired, before a handler had it
  *     mq-attempts       how often it was handled
  *     mq-first-failure  when that failed first, and last: RFC 3339
  *     mq-last-failure

@@ -190,7 +190,11 @@ int mq_retry_take(struct mq_consume *c, struct mq_job *j, struct mq_task *t, con
 int mq_dead_note(struct mq_task *t, uint64_t offset);
 /* The dead letters of t, which goes with them; 0, or negative, and t is as it was. */
 int mq_dead_leave(struct mq_consume *c, struct mq_task *t, struct mq_failure *why);
-/* The same, but they go to the room of their topic, and come back to this group at due_us. */
+/* Is a record of f that has expired to be a dead letter? */
+bool mq_dead_takes_expired(const struct mq_consume *c, const struct mq_feed *f);
+/* t, which holds nothing yet, is this one, over, and leaves its dead letter; negative: t holds nothing. */
+int mq_dead_expired(struct mq_consume *c, struct mq_task *t, const struct mq_rec *r);
+/* As mq_dead_leave, but they go to the room of their topic, and come back to this group at due_us. */
 int mq_dead_park(struct mq_consume *c, struct mq_task *t, struct mq_failure *why, int64_t due_us);
 
 /* handler_stderr.c */

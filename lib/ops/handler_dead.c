@@ -12,6 +12,7 @@
 #include "ops/consume_once.h"
 #include "ops/dead.h"
 #include "ops/room.h"
+#include "sys/sys.h"
 
 struct letters {
 	struct mq_consume *c;
@@ -187,6 +188,33 @@ int mq_dead_leave(struct mq_consume *c, struct mq_task *t, struct mq_failure *wh
 		rc = read_all(&l);
 	}
 	return ended(&l, rc, "its dead letter could not be made");
+}
+
+bool mq_dead_takes_expired(const struct mq_consume *c, const struct mq_feed *f)
+{
+	char dead[MQ_NAME_MAX + 1];
+
+	return f->expired_dead && mq_retry_applies(c) && mq_dead_topic(f->topic, dead);
+}
+
+/* It is at hand, so it is not read again; and no handler had it. */
+int mq_dead_expired(struct mq_consume *c, struct mq_task *t, const struct mq_rec *r)
+{
+	struct mq_failure why = {.reason = "expired", .status = -1, .last_us = mq_sys->clock_ns(MQ_CLOCK_REAL) / 1000};
+	struct letters l = {.c = c, .t = t, .why = &why};
+	int rc = mq_dead_topic(t->feed->topic, l.topic) ? find_topic(&l) : MQ_EUSAGE;
+
+	if (rc == 0)
+		rc = leave(&l, r);
+	rc = ended(&l, rc, "it has expired, and its dead letter could not be made");
+	if (rc < 0)
+		return rc;
+	t->offset = r->offset;
+	t->after = r->offset + 1;
+	t->count = 1;
+	t->state = MQ_TASK_DONE;
+	c->report.dead++;
+	return 0;
 }
 
 int mq_dead_park(struct mq_consume *c, struct mq_task *t, struct mq_failure *why, int64_t due_us)

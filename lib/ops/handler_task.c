@@ -283,6 +283,19 @@ static void refuse(struct mq_consume *c, struct mq_feed *f, const struct mq_rec 
 	c->left_count = 0;
 }
 
+/* One that has expired is a task of its own, that is done: what was taken before it goes alone. */
+static int take_expired(struct mq_consume *c, struct mq_feed *f, const struct mq_rec *r, struct mq_task *t)
+{
+	if (t->count) {
+		c->report.skipped_expired--; /* it will be met again */
+		mq_feed_turn(f, r->offset);
+		return 0;
+	}
+	if (mq_dead_expired(c, t, r) < 0)
+		refuse(c, f, r);
+	return 0;
+}
+
 /* As many records as belong on one stdin and are there. */
 static int fill(struct mq_consume *c, struct mq_feed *f, struct mq_task *t)
 {
@@ -302,6 +315,8 @@ static int fill(struct mq_consume *c, struct mq_feed *f, struct mq_task *t)
 			return rc;
 		if (rc == 0)
 			continue; /* the view was used up */
+		if (f->over)
+			return take_expired(c, f, &r, t);
 		rc = mq_once_knows(c, f, t, &r);
 		if (rc > 0 && ++passed == PASS_MAX)
 			return 0;
@@ -326,6 +341,8 @@ static void append(struct mq_handlers *h, struct mq_feed *f, struct mq_task *t)
 		f->first_task = t;
 	f->last_task = t;
 	f->held += t->count;
+	if (t->state == MQ_TASK_DONE)
+		return;
 	if (f->shared.on)
 		h->ahead += ++f->tasks > h->at_once;
 	f->waiting++;
@@ -345,7 +362,8 @@ int mq_handlers_feed(struct mq_consume *c, struct mq_feed *f)
 	uint64_t skipped = c->report.skipped_once;
 	bool some = false;
 
-	while (f->waiting - f->again < waiting_max(c) && !is_far_ahead(c, f) && mq_handlers_room(c) && c->left_count) {
+	while (f->waiting - f->again < waiting_max(c) && !is_far_ahead(c, f) && mq_handlers_room(c) && c->left_count &&
+	       !(f->first_task && mq_move_is_much(c))) {
 		struct mq_task *t = calloc(1, sizeof *t);
 		if (!t)
 			return mq_consume_no_memory(c);
@@ -363,6 +381,12 @@ int mq_handlers_feed(struct mq_consume *c, struct mq_feed *f)
 		if (rc < 0)
 			return rc;
 		some = true;
+		if (t->state == MQ_TASK_DONE) { /* move_place may free it */
+			rc = move_place(c, f);
+			if (rc < 0)
+				return rc;
+			continue;
+		}
 		if (c->req->handler == MQ_HANDLER_RECORD && c->req->order == MQ_ORDER_PARTITION)
 			break;
 	}

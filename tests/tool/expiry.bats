@@ -144,3 +144,46 @@ counted() { # GROUP: how many it passed, by mq-group show
 	mq-group seek -g five offers -o beginning
 	[ "$(counted five)" = 12 ] # of what was passed, not of what lies below the place
 }
+
+reason_of() { # PAYLOAD: of its dead letter
+	mq-consume --json offers.dead | grep "\"payload\":\"$1\"" | sed 's/.*"mq-reason":"\([^"]*\)".*/\1/'
+}
+
+@test 'with expired.dead=true an expired record that a handler would have got is a dead letter, and can be brought back' {
+	mq-topic create -X expired.dead=true offers
+	seq 1 2 | mq-publish offers
+	seq 3 4 | mq-publish --ttl 1ms offers
+	seq 5 6 | mq-publish offers
+	mq-publish --ttl 1ms -k key -H a=b -m 7 offers
+	until_over offers 3
+	mq-consume -g g offers -- sh -c 'read -r n; echo $n >> got; [ $n != 5 ] || exit 100' 2> said
+	[ "$(tr -d '\n' < got)" = 1256 ]
+	grep -q '4 records were put into offers.dead' said
+	[ "$(mq-consume offers.dead | sort | tr -d '\n')" = 3457 ]
+	[ "$(reason_of 3)$(reason_of 4)$(reason_of 5)$(reason_of 7)" = expiredexpiredrejectedexpired ]
+	[[ $(mq-consume --json offers.dead | grep '"payload":"3"') == *'"mq-origin":"offers:0:2"'*'"mq-group":"g"'*'"mq-attempts":"0"'* ]]
+	[[ $(mq-consume --json offers.dead | grep '"payload":"7"') == *'"key":"key"'*'"a":"b"'* ]]
+	[ "$(counted g)" = 3 ]
+	mq-replay --dead-letters -g g offers
+	mq-consume -g g offers -- sh -c 'read -r n; echo $n >> back'
+	[ "$(sort back | tr -d '\n')" = 3457 ]
+	[ "$(counted g)" = 3 ]
+	mq-check -q
+}
+
+@test 'batches, coprocs and a drain leave what has expired as dead letters, too; without handlers and shared it is passed over' {
+	mq-topic create -X expired.dead=true -X ttl.ms=1h offers
+	for i in 1 2 3; do echo kept $i | mq-publish offers; mq-publish --ttl 1ms -m "gone $i" offers; done
+	until_over offers 3
+	mq-consume -g batch --batch 10 offers -- sh -c 'cat >> batch'
+	[ "$(cat batch)" = "$(printf 'kept %s\n' 1 2 3)" ]
+	mq-consume -g co --coproc offers -- sh -c 'while read -r l; do echo "$l" >> co; echo ok; done'
+	[ "$(wc -l < co)" = 3 ]
+	mq-drain -q -g drain --order none -j 2 offers -- sh -c 'echo "$(cat)" >> drained'
+	[ "$(sort drained)" = "$(printf 'kept %s\n' 1 2 3)" ]
+	[ "$(mq-consume offers.dead | sort | uniq -c | tr -s ' \n' ' ')" = ' 3 gone 1 3 gone 2 3 gone 3 ' ]
+	mq-consume -g out offers > out
+	mq-consume -g share --share offers -- true
+	[ "$(mq-consume offers.dead | wc -l)" = 9 ]
+	for g in batch co drain out share; do [ "$(counted $g)" = 3 ]; done
+}
