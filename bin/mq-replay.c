@@ -15,7 +15,7 @@ struct args {
 	int64_t partition;
 	const char *speed;
 	bool json, frame, null, raw, dry_run;
-	bool archive, dead_letters;
+	bool archive, dead_letters, back;
 	const char *group;
 	const char *archived; /* the topic of the one that is open */
 	struct mq_consume_report sum;
@@ -29,7 +29,10 @@ static const struct cli_option options[] = {
 	{0, "archive", NULL, "the operands are archives of mq-retain or mq-drain, read in place", CLI_FLAG, AT(archive), NULL, 0},
 	{0, "dead-letters", NULL, "of TOPIC.dead, back into TOPIC: each to the partition that it came from, for the group that gave up on it alone",
 	 CLI_FLAG, AT(dead_letters), NULL, 0},
-	{'g', "group", "GROUP", "with --dead-letters: those of this group only", CLI_TEXT, AT(group), "group", 0},
+	{0, "back", NULL, "with --archive: into the topic and partition that it came from, for the group whose backlog it was alone", CLI_FLAG,
+	 AT(back), NULL, 0},
+	{'g', "group", "GROUP", "with --dead-letters: those of this group only; with --archive --back: for this group", CLI_TEXT, AT(group), "group",
+	 0},
 	{'p', "partition", "N", "this partition only", CLI_PARTITION, AT(partition), NULL, 0},
 	{'n', "count", "N", "at most N records", CLI_COUNT, AT(req.count), NULL, 0},
 	{'k', "key", "KEY", "only with this key", CLI_TEXT, AT(req.key), NULL, 0},
@@ -66,7 +69,8 @@ static const struct cli_tool tool = {
 	.name = "mq-replay",
 	.usage = (const char *const[]){"[-o RANGE] [OPTION ...] TOPIC[:PARTITION[:OFFSET]] ...",
 	                               "--dead-letters [-g GROUP] [OPTION ...] TOPIC",
-	                               "--archive [-o RANGE] [OPTION ...] FILE ...", NULL},
+	                               "--archive [-o RANGE] [OPTION ...] FILE ...",
+	                               "--archive --back [-g GROUP] [OPTION ...] FILE ...", NULL},
 	.purpose = "Print a range of a topic once more, as it was published: as fast as it goes, at a rate, or at the distances that the "
 	           "records had. No group is moved by it; mq-group seek moves one. With --to they are copied to another topic.",
 	.options = options,
@@ -77,6 +81,7 @@ static const struct cli_tool tool = {
 		"mq-replay --expired --to orders orders         # back, for good",
 		"mq-replay -o @-1h --rate 100/s --to orders.again orders",
 		"mq-replay --archive /srv/archive/orders.*.tar.zst | grep 4711",
+		"mq-replay --archive --back backlog.tar.zst     # what mq-drain --discard --archive put there",
 		NULL},
 	.timeout = "how long --to waits for space in a full topic (without it until there is some)",
 	.operands = "topic",
@@ -89,16 +94,19 @@ static int check(struct args *a)
 	struct cli *cli = &a->cli;
 	bool delimited = a->delimiter.data || a->null || a->key_delimiter.data;
 
-	if (a->group && !a->dead_letters)
-		return cli_usage(cli, "-g names whose dead letters go back (--dead-letters); a group is moved by mq-group seek");
+	if (a->back && (!a->archive || a->req.to))
+		return cli_usage(cli, "--back puts back what is in archives, where it came from: %s", a->archive ? "no --to" : "--archive is missing");
+	if (a->group && !a->dead_letters && !a->back)
+		return cli_usage(cli, "-g names whose dead letters go back (--dead-letters), or for whom an archive does (--archive --back); "
+		                      "a group is moved by mq-group seek");
 	if (a->dead_letters && (a->req.to || a->archive || a->req.expired))
 		return cli_usage(cli, "--dead-letters go back where they came from: no --to, --archive or --expired");
 	if (a->dead_letters && ((a->json && !a->dry_run) || a->frame || a->req.format || delimited || a->raw))
 		return cli_usage(cli, "--dead-letters prints nothing: mq-consume %s.dead shows them", cli->n_operands ? cli->operands[0] : "TOPIC");
-	if (a->req.to && a->archive)
-		return cli_usage(cli, "--archive prints, and does not go with --to");
-	if (a->req.to && ((a->json && !a->dry_run) || a->frame || a->req.format || delimited || a->raw))
-		return cli_usage(cli, "--to prints nothing: how it is printed has no part in that");
+	if ((a->req.to || a->back) && a->archive && (a->speed || cli_given(cli, "rate") || cli_given(cli, "count") || a->req.expired))
+		return cli_usage(cli, "--speed, --rate, -n and --expired are of archives that are printed (-o names a part)");
+	if ((a->req.to || a->back) && ((a->json && !a->dry_run) || a->frame || a->req.format || delimited || a->raw))
+		return cli_usage(cli, "--%s prints nothing: how it is printed has no part in that", a->back ? "back" : "to");
 	if (a->json + a->frame + (a->req.format != NULL) > 1)
 		return cli_usage(cli, "--json, --frame and --format exclude each other");
 	if ((a->json || a->frame || a->req.format) && delimited)
@@ -264,8 +272,33 @@ static int run_archive(struct args *a, const char *file)
 	return status;
 }
 
+/* Into a topic. */
+static int restore(struct args *a)
+{
+	struct mq_consume_request *r = &a->req;
+	struct mq_consume_report done = {0};
+	int status = cli_open(&a->cli, MQ_OPEN_CREATE);
+
+	if (status)
+		return status;
+	r->timeout_ns = a->cli.timeout_ns;
+	r->headers = a->headers.v;
+	r->n_headers = a->headers.n;
+	r->group = a->group;
+	r->archives = (const char *const *)a->cli.operands;
+	r->n_archives = a->cli.n_operands;
+	r->topics = &a->cli.topic;
+	r->n_topics = a->cli.topic != NULL;
+	r->partitions = cli_given(&a->cli, "partition") ? &a->partition : NULL;
+	if (mq_restore(a->cli.mq, r, &done) < 0)
+		status = cli_fail(&a->cli);
+	return report(a, status, &done);
+}
+
 static int run_archives(struct args *a)
 {
+	if ((a->req.to || a->back) && !a->dry_run)
+		return a->cli.n_operands ? restore(a) : cli_usage(&a->cli, "which archives?");
 	int status = fill_request(a);
 
 	if (!status && a->cli.n_operands == 0)

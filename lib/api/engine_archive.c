@@ -147,11 +147,10 @@ static int bounds(struct mq_store *s, const char *topic, uint32_t p, struct mq_b
 
 static int group_list(struct mq_store *s, int (*fn)(void *arg, const char *group), void *arg, struct mq_err *err)
 {
-	(void)s;
-	(void)fn;
-	(void)arg;
+	const struct mq_manifest *m = manifest_of(s);
+
 	(void)err;
-	return 0;
+	return m->group[0] ? fn(arg, m->group) : 0;
 }
 
 /* ---- streams ---- */

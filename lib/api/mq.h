@@ -282,6 +282,8 @@ struct mq_consume_request {
 	const char *archive;           /* with discard: first into an archive, durably: a file, or a directory for one a topic; mq_use_archives() */
 	bool replay;                   /* with to, and no group: the range is copied, once however often that is killed and asked for again;
 	                                * MQ_EXIT_AGAIN: not to the end */
+	const char *const *archives;   /* of mq_restore: files */
+	size_t n_archives;
 	bool dry_run;
 	/* Of a group's backlog: it ends when the group is done with all there was when it began, whoever did it.  MQ_EXIT_AGAIN: another
 	 * one is at it, or partitions were not free within timeout_ns. */
@@ -302,6 +304,11 @@ struct mq_consume_report {
 	                                            * timeout_ns was given */
 };
 int mq_consume(struct mq *mq, const struct mq_consume_request *req, struct mq_consume_report *ret);
+
+/* What archives hold (archives, of topics[0] alone if there is one, partitions[0], range and filters as above), into a topic, once, however
+ * often that is killed and asked for again: into `to` as it is; or without that back to where it came from, for the group whose
+ * backlog it was, or `group`, alone.  MQ_EXIT_AGAIN: not to the end. */
+int mq_restore(struct mq *mq, const struct mq_consume_request *req, struct mq_consume_report *ret);
 
 /* ---- groups ---- */
 /* Who holds something of a partition beside its owner.  pid -1: unknown, of one on another machine, say. */

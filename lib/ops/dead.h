@@ -62,6 +62,9 @@ bool mq_dead_is_of(const struct mq_rec *r, const char *topic, const char *group)
  * MQ_EINPUT: it is none. */
 int mq_dead_back(struct mq_buf *headers, const struct mq_rec *r, const char *topic, struct mq_rec *ret, uint32_t *ret_partition);
 
+/* A record that was discarded goes back, for that group alone, in the same way. */
+int mq_dead_again(struct mq_buf *headers, const struct mq_rec *r, const char *group, struct mq_rec *ret);
+
 /* Is it a name that mq gives headers itself? */
 bool mq_dead_reserved(const char *name, size_t len);
 

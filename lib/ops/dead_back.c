@@ -71,15 +71,13 @@ static int take_headers(struct mq_buf *headers, const struct mq_rec *r, uint64_t
 	return rc;
 }
 
-int mq_dead_back(struct mq_buf *headers, const struct mq_rec *r, const char *topic, struct mq_rec *ret, uint32_t *ret_partition)
+int mq_dead_again(struct mq_buf *headers, const struct mq_rec *r, const char *group, struct mq_rec *ret)
 {
-	uint64_t partition, replays;
+	uint64_t replays;
 	char text[24];
-
-	if (!is_of(r, topic, NULL, &partition))
-		return MQ_EINPUT;
 	int rc = take_headers(headers, r, &replays);
 	int len = snprintf(text, sizeof text, "%llu", (unsigned long long)replays + 1);
+
 	if (rc == 0)
 		rc = mq_header_append(headers, REPLAYS, sizeof REPLAYS - 1, text, (size_t)len);
 	if (rc < 0)
@@ -87,9 +85,25 @@ int mq_dead_back(struct mq_buf *headers, const struct mq_rec *r, const char *top
 	*ret = *r;
 	ret->headers = headers->p;
 	ret->headers_len = (uint32_t)headers->len;
-	ret->group = find(r, "mq-group", &ret->group_len);
+	ret->group = group;
+	ret->group_len = (uint32_t)strlen(group);
 	ret->time_us = ret->expiry_us = ret->due_us = 0;
 	ret->attempts = 0;
+	return 0;
+}
+
+int mq_dead_back(struct mq_buf *headers, const struct mq_rec *r, const char *topic, struct mq_rec *ret, uint32_t *ret_partition)
+{
+	uint64_t partition;
+	uint32_t len;
+
+	if (!is_of(r, topic, NULL, &partition))
+		return MQ_EINPUT;
+	int rc = mq_dead_again(headers, r, "", ret);
+	if (rc < 0)
+		return rc;
+	ret->group = find(r, "mq-group", &len);
+	ret->group_len = len;
 	*ret_partition = (uint32_t)partition;
 	return 0;
 }

@@ -17,6 +17,7 @@ struct mq_run_hold {
 	char topic[201], name[201];  /* runs@TOPIC@ */
 	uint32_t generation;         /* of its partition count */
 	uint32_t partitions;         /* of the topic */
+	bool restores;
 	struct mq_appender *log;
 	uint8_t segment[16];         /* where it was last written to */
 	struct mq_run_facts facts;
@@ -37,8 +38,14 @@ void mq_run_source(const struct mq_run_hold *r, uint32_t nth, struct mq_transfer
 {
 	struct mq_run_range range = mq_run_range(r, nth);
 
-	*ret_run = (struct mq_transfer_run){r->facts.number, range.start};
+	*ret_run = (struct mq_transfer_run){r->facts.number, range.start, false};
 	*ret = (struct mq_transfer_source){.topic = r->topic, .partition = range.partition, .run = ret_run};
+}
+
+void mq_run_source_restore(const struct mq_run_hold *r, struct mq_transfer_run *ret_run, struct mq_transfer_source *ret)
+{
+	*ret_run = (struct mq_transfer_run){r->facts.number, 0, true};
+	*ret = (struct mq_transfer_source){.topic = r->topic, .run = ret_run};
 }
 
 /* --- what is known -------------------------------------------------------------------------- */
@@ -136,14 +143,15 @@ static int hold(struct mq_run_hold *r, struct mq_err *err)
 	int rc = r->engine->topic_facts(r->mq->store, r->topic, &source, err);
 
 	if (rc == 0)
-		rc = r->engine->internal_open(r->mq->store, "runs", r->topic, "", true, r->name, &facts, err);
+		rc = r->engine->internal_open(r->mq->store, r->restores ? "restores" : "runs", r->topic, "", true, r->name, &facts, err);
 	if (rc < 0)
 		return rc;
-	r->partitions = source.partitions;
+	r->partitions = r->restores ? 1 : source.partitions;
 	r->generation = facts.generation;
 	rc = r->engine->producer_hold(r->mq->store, r->name, "run", err);
 	if (rc == MQ_EAGAIN)
-		return mq_err_set(err, rc, "topic %s: another mq-replay --to copies from it: one at a time", r->topic);
+		return mq_err_set(err, rc, "topic %s: another mq-replay %s it: one at a time", r->topic,
+		                  r->restores ? "--archive restores into" : "--to copies from");
 	if (rc == 0)
 		rc = r->engine->appender_open(r->mq->store, r->name, 0, &r->log, err);
 	/* What one who was killed appended is there for good before anything is built on it. */
@@ -162,7 +170,7 @@ static int finish_open(struct mq_run_hold *r, struct mq_err *err)
 	int rc = 0;
 
 	for (uint32_t p = 0; p < r->partitions && rc == 0; p++) {
-		const struct mq_transfer_run run = {r->facts.number, 0};
+		const struct mq_transfer_run run = {r->facts.number, 0, r->restores};
 		const struct mq_transfer_source from = {.topic = r->topic, .partition = p, .run = &run};
 		struct mq_transfer *t;
 
@@ -201,8 +209,8 @@ static int begin(struct mq_run_hold *r, uint64_t asked, const struct mq_run_rang
 	return print(r, ranges, err);
 }
 
-int mq_run_open(struct mq_run_hold **ret, struct mq *mq, const char *topic, uint64_t asked, const struct mq_run_range *ranges,
-                uint32_t n, struct mq_err *err)
+static int open_run(struct mq_run_hold **ret, struct mq *mq, const char *topic, bool restores, uint64_t asked,
+                    const struct mq_run_range *ranges, uint32_t n, struct mq_err *err)
 {
 	const struct mq_engine *e = mq->store->engine;
 
@@ -214,6 +222,7 @@ int mq_run_open(struct mq_run_hold **ret, struct mq *mq, const char *topic, uint
 		return mq_transfer_no_memory(err);
 	r->mq = mq;
 	r->engine = e;
+	r->restores = restores;
 	snprintf(r->topic, sizeof r->topic, "%s", topic);
 	int rc = hold(r, err);
 	if (rc == 0)
@@ -223,6 +232,18 @@ int mq_run_open(struct mq_run_hold **ret, struct mq *mq, const char *topic, uint
 	else
 		*ret = r;
 	return rc;
+}
+
+int mq_run_open(struct mq_run_hold **ret, struct mq *mq, const char *topic, uint64_t asked, const struct mq_run_range *ranges,
+                uint32_t n, struct mq_err *err)
+{
+	return open_run(ret, mq, topic, false, asked, ranges, n, err);
+}
+
+int mq_run_open_restore(struct mq_run_hold **ret, struct mq *mq, const char *topic, uint64_t asked, const struct mq_run_range *ranges,
+                        uint32_t n, struct mq_err *err)
+{
+	return open_run(ret, mq, topic, true, asked, ranges, n, err);
 }
 
 void mq_run_close(struct mq_run_hold *r)

@@ -31,6 +31,11 @@ void mq_run_source(const struct mq_run_hold *r, uint32_t nth, struct mq_transfer
 int mq_run_finish(struct mq_run_hold *r, struct mq_err *err);
 void mq_run_close(struct mq_run_hold *r); /* NULL, too */
 
+/* The same of what archives hold (restore.h): the topic is the one that it goes to; ranges are numbered, and the source is one. */
+int mq_run_open_restore(struct mq_run_hold **ret, struct mq *mq, const char *topic, uint64_t asked, const struct mq_run_range *ranges,
+                        uint32_t n, struct mq_err *err);
+void mq_run_source_restore(const struct mq_run_hold *r, struct mq_transfer_run *ret_run, struct mq_transfer_source *ret);
+
 /* Without a lock: 1: *ret is what is known of the last one; 0: there never was one. */
 int mq_run_last(struct mq *mq, const char *topic, struct mq_run_facts *ret, struct mq_err *err);
 

@@ -56,7 +56,7 @@ static int open_intents(struct mq_transfer *t, bool create, struct mq_err *err)
 	struct mq_topic_facts facts;
 	struct mq_place place;
 	const char *of = t->from.of ? t->from.of : t->from.topic;
-	const char *group = t->from.run ? "@run" : t->from.group;
+	const char *group = !t->from.run ? t->from.group : t->from.run->restores ? "@restore" : "@run";
 	int rc = t->engine->internal_open(t->mq->store, "intents", of, group, create, t->intents, &facts, err);
 
 	if (rc == 0 && t->from.partition >= facts.partitions) /* made before the topic grew: nothing of this partition */
@@ -262,7 +262,7 @@ int mq_transfer_settle_source(struct mq_transfer *t, uint64_t end, struct mq_err
 	struct mq_ticket mark;
 	struct mq_bounds b;
 
-	if (end <= t->source_settled)
+	if (end <= t->source_settled || (t->from.run && t->from.run->restores))
 		return 0;
 	int rc = t->engine->bounds(t->mq->store, t->from.topic, t->from.partition, &b, err);
 	if (rc == 0)

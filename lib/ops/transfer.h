@@ -68,6 +68,7 @@ struct mq_transfer;
 struct mq_transfer_run {
 	uint32_t number; /* rises with each run through the topic */
 	uint64_t start;  /* of the range in this partition */
+	bool restores;   /* what it reads is in archives (restore.h): its places are none of the topic's, and it puts no copies */
 };
 
 struct mq_transfer_source { /* borrowed for as long as the transfer is open */

@@ -1,0 +1,108 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What archives hold goes into a topic: another one, or back to where it came from, for the group that discarded it.
+load one_spool
+
+discarded() { # three partitions of T, one record with all that one can carry
+	mq-topic create --partitions 3 T
+	for i in 1 2 3; do seq -f "$i-%g" 50 | mq-publish -p $((i - 1)) --id-field 1 T; done
+	mq-publish -k a -H x=y -T tag --id 42 -m keyed T
+	mq-drain -g g --discard --archive x.tar.zst T
+}
+sum() { sort | sha1sum; }
+
+@test "an archive goes into a topic, as it is, once each time that is asked for" {
+	discarded
+	is "$(mq-replay --archive --to U x.tar.zst 2>&1)" ''
+	is "$(mq-consume U | sum)" "$(mq-consume T | sum)"
+	is "$(mq-consume -k a --json U | sed 's/"topic.*"timestamp"/"timestamp"/')" "$(mq-consume -k a --json T | sed 's/"topic.*"timestamp"/"timestamp"/')"
+	mq-replay --archive --to U x.tar.zst
+	is "$(mq-consume U | wc -l)" 302
+	mq-replay --archive --to tagged -T tag x.tar.zst
+	is "$(mq-consume tagged)" keyed
+	mq-replay --archive --to some -o 0..2 -p 0 x.tar.zst
+	is "$(mq-consume some)" "$(mq-consume -p 0 -o 0..2 T)"
+	mq-check
+}
+
+@test "back where it came from it is the group's alone, and says how often" {
+	discarded
+	mq-consume T | sum > all
+	mq-consume -g other T > rest
+	mq-replay --archive --back x.tar.zst
+	is "$(mq-consume -g other T)" ''
+	is "$(mq-consume -g g T | sum)" "$(cat all)"
+	is "$(mq-consume -k a -H mq-replays=1 -H x=y -T tag --id 42 T)" keyed
+	for p in 0 1 2; do
+		is "$(mq-consume -p $p -H mq-replays=1 T | sum)" "$(mq-replay --archive -p $p x.tar.zst | sum)"
+	done
+	mq-drain -g g --discard --archive y.tar.zst T
+	mq-replay --archive --back -k a x.tar.zst
+	mq-drain -g g --discard --archive z.tar.zst T
+	mq-replay --archive --back z.tar.zst
+	is "$(mq-consume -g g --json T | grep -o '"mq-replays":"[0-9]*"')" '"mq-replays":"2"'
+	mq-check
+}
+
+@test "for another group where that is named, and of retention's archives no other way" {
+	discarded
+	mq-consume -g other T > rest
+	mq-replay --archive --back -g other x.tar.zst
+	is "$(mq-consume -g other T | wc -l)" 151
+	is "$(mq-consume -g g T | wc -l)" 0
+	mkdir a
+	mq-topic create log segment.bytes=4096 retention.bytes=0
+	for i in 1 2; do seq -f '%0100.0f' 100 | mq-publish log; done
+	mq-retain --archive a log
+	fails 64 mq-replay --archive --back a/*
+	has "$said" 'is no group'
+	mq-replay --archive --back -g g a/log.*
+	is "$(mq-consume -g g log | sort -u | wc -l)" 100
+	fails 64 mq-replay --archive --back -g g a/* x.tar.zst
+	has "$said" 'of one topic at a time'
+	mq-replay --archive --back -g g -t log a/* x.tar.zst
+}
+
+@test "into a spool that is not there yet, with as many partitions" {
+	discarded
+	mq-replay -S new --archive --back x.tar.zst
+	is "$(mq-consume -S new -g g T | sum)" "$(mq-consume T | sum)"
+	has "$(mq-topic show -S new T)" '3 partitions'
+}
+
+@test "what has expired meanwhile is not put back, and what was for another group alone neither" {
+	mq-publish --ttl 1ms -m late T
+	mq-publish -m here T
+	mq-publish -m bad U
+	mq-drain -g g --discard --archive x.tar.zst T
+	mq-replay --archive --back x.tar.zst
+	is "$(mq-consume -g g T)" here
+	mq-drain -g h --discard --archive y.tar.zst T
+	mq-replay --archive --back y.tar.zst
+	is "$(mq-consume -g h T)" here
+	is "$(mq-consume -g g T)" ''
+}
+
+@test "a damaged archive gives what can be read of it, and says so; a hostile one nothing" {
+	seq -f '%0100.0f' 20000 | mq-publish T
+	mq-drain -g g --discard --archive x.tar.zst T
+	truncate -s -100 x.tar.zst
+	fails 2 mq-replay --archive --to U x.tar.zst || fails 65 mq-replay --archive --to U x.tar.zst
+	echo hello > no.tar.zst
+	fails 65 mq-replay --archive --to V no.tar.zst
+	fails 65 mq-replay --archive --back no.tar.zst
+	fails 66 mq-replay --archive --to V none.tar.zst
+}
+
+@test "what it does not go with is told" {
+	discarded
+	fails 64 mq-replay --back T
+	fails 64 mq-replay --archive --back --to U x.tar.zst
+	fails 64 mq-replay --archive --to U --json x.tar.zst
+	fails 64 mq-replay --archive --to U --speed 1x x.tar.zst
+	fails 64 mq-replay --archive --back -n 3 x.tar.zst
+	fails 64 mq-replay --archive -g g x.tar.zst
+	fails 64 mq-replay --archive --to U
+	has "$(mq-replay --archive --back --dry-run x.tar.zst)" '151 records'
+	is "$(mq-consume T | wc -l)" 151
+}
