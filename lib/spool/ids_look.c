@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/name.h"
@@ -116,6 +117,28 @@ static int take(struct mq_ids_look *o, const struct mq_cursor_view *v, struct mq
 	return 0;
 }
 
+static int load_files(struct mq_ids_look *o, uint64_t *ret_end, struct mq_err *err)
+{
+	o->files.dir = o->dir;
+	o->files.wanted = o->floor;
+	o->files.log_start = o->files.floor = o->cursor.log_start;
+	return mq_sorted_files_load(&o->files, ret_end, err);
+}
+
+/* What is recent, up to `end`, as a file. */
+static int add_file(struct mq_ids_look *o, uint64_t end, struct mq_err *err)
+{
+	struct mq_ids_entry *entries;
+	size_t n;
+	int rc = mq_once_recent_sorted(&o->recent, end, &entries, &n);
+
+	if (rc < 0)
+		return no_memory(err);
+	rc = mq_sorted_files_add(&o->files, end, entries, n, err);
+	free(entries);
+	return rc;
+}
+
 /* Begin anew behind what the files hold. */
 static int begin(struct mq_ids_look *o, struct mq_err *err)
 {
@@ -125,7 +148,7 @@ static int begin(struct mq_ids_look *o, struct mq_err *err)
 	if (rc == 0)
 		rc = find_floor(o, err);
 	if (rc == 0)
-		rc = mq_ids_files_load(o, &o->from, err);
+		rc = load_files(o, &o->from, err);
 	o->next = o->from;
 	return rc < 0 ? rc : mq_cursor_seek(&o->cursor, o->next, err);
 }
@@ -137,11 +160,11 @@ static int put_away(struct mq_ids_look *o, uint64_t end, struct mq_err *err)
 	int rc = find_floor(o, err);
 
 	if (rc == 0)
-		rc = mq_ids_files_load(o, &covered, err);
+		rc = load_files(o, &covered, err);
 	if (rc == 0 && covered < end) {
-		rc = mq_ids_files_add(o, end, err);
+		rc = add_file(o, end, err);
 		if (rc == 0)
-			rc = mq_ids_files_load(o, &covered, err);
+			rc = load_files(o, &covered, err);
 	}
 	if (rc < 0)
 		return rc;
@@ -174,7 +197,7 @@ static int put_away_full(struct mq_ids_look *o, struct mq_err *err)
 /* ---- descriptors ---- */
 void mq_ids_look_rest(struct mq_ids_look *o)
 {
-	mq_ids_files_release(o);
+	mq_sorted_files_release(&o->files);
 	if (o->probe_open)
 		mq_cursor_release(&o->probe);
 	o->probe_open = false;
@@ -210,7 +233,7 @@ static int at_work(struct mq_ids_look *o, struct mq_err *err)
 	if (rc == 0)
 		rc = o->dir = mq_partition_dir(o->topic, o->partition, err);
 	if (rc >= 0)
-		rc = mq_ids_files_load(o, &covered, err);
+		rc = load_files(o, &covered, err);
 	if (rc < 0 || covered == o->from)
 		return rc;
 	if (covered < o->from || covered > o->next) /* somebody took files away, or made some of what is not known here */
@@ -302,15 +325,15 @@ static int verify(void *arg, uint64_t offset)
 static int look_in_files(struct mq_ids_look *o, uint64_t hash, struct probe *p)
 {
 	for (int attempt = 0;; attempt++) {
-		size_t i = o->n_files;
+		size_t i = o->files.n;
 		int rc = 0;
 
 		while (rc == 0 && i-- > 0)
-			if (o->files[i].h.end > p->from)
-				rc = mq_once_file_find(&o->files[i], hash, verify, p, p->err);
-		if (rc != MQ_EDAMAGE || attempt == MQ_IDS_FILES_MAX)
+			if (o->files.v[i].h.end > p->from)
+				rc = mq_once_file_find(&o->files.v[i], hash, verify, p, p->err);
+		if (rc != MQ_EDAMAGE || attempt == MQ_SORTED_FILES_MAX)
 			return rc;
-		mq_ids_files_remove(o, i);
+		mq_sorted_files_remove(&o->files, i);
 		*p->err = (struct mq_err)MQ_ERR_INIT;
 		rc = begin(o, p->err);
 		if (rc == 0)
@@ -348,6 +371,8 @@ int mq_ids_look_open(struct mq_ids_look *o, struct mq_topic *t, uint32_t partiti
 	o->partition = partition;
 	o->window = *window;
 	o->dir = -1;
+	o->files = (struct mq_sorted_files){.topic = t, .partition = partition, .unit_log2 = window->unit_log2, .level_max = window->level_max,
+	                                    .advice = "choose a shorter window"};
 	rc = open_cursor(o, &o->cursor, &o->cursor_open, err);
 	if (rc == 0)
 		rc = open_cursor(o, &o->probe, &o->probe_open, err);

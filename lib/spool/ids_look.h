@@ -14,11 +14,9 @@
 #define MQ_SPOOL_IDS_LOOK_H
 
 #include "format/zip.h"
-#include "spool/once_file.h"
 #include "spool/once_recent.h"
+#include "spool/sorted_files.h"
 #include "spool/topic.h"
-
-enum { MQ_IDS_FILES_MAX = 256 };
 
 struct mq_ids_window {
 	int64_t us;               /* 0: whatever its age; by when its batch was made */
@@ -38,8 +36,7 @@ struct mq_ids_look {
 	struct mq_once_recent recent; /* [from, next) */
 	uint64_t from, next;
 	uint64_t floor;           /* what lies below was before the window, or is not held */
-	struct mq_once_file files[MQ_IDS_FILES_MAX]; /* what lies before `from`, as far as it is wanted, in order */
-	size_t n_files;
+	struct mq_sorted_files files; /* of what lies before `from`, as far as it is wanted */
 	struct mq_zip zip;
 	struct mq_buf raw;
 };
@@ -59,13 +56,5 @@ int mq_ids_look_find(struct mq_ids_look *o, const void *id, size_t len, uint64_t
 
 /* Give back the descriptors; the next call that needs some opens them again. */
 void mq_ids_look_rest(struct mq_ids_look *o);
-
-/* ids_files.c.  Find the files that cover what is wanted, from the floor on; *ret_end: how far they do. */
-int mq_ids_files_load(struct mq_ids_look *o, uint64_t *ret_end, struct mq_err *err);
-void mq_ids_files_release(struct mq_ids_look *o);
-/* What is recent, up to `end`, as a file; and neighbours that make a whole of twice the size as one. */
-int mq_ids_files_add(struct mq_ids_look *o, uint64_t end, struct mq_err *err);
-/* One of them does not verify: remove it; what it held is read from the log again. */
-void mq_ids_files_remove(struct mq_ids_look *o, size_t i);
 
 #endif

@@ -62,7 +62,7 @@ int mq_room_load(struct mq_waiting_room *r, struct mq_err *err)
 {
 	for (int attempt = 0;; attempt++) {
 		size_t i = 0;
-		r->files.log_start = r->cursor.log_start;
+		r->files.log_start = r->files.wanted = r->cursor.log_start;
 		int rc = mq_sorted_files_load(&r->files, &r->from, err);
 
 		leave_out(r);
@@ -149,7 +149,7 @@ int mq_room_put_away(struct mq_waiting_room *r, uint64_t end, struct mq_err *err
 	mq_buf_release(&entries);
 	if (rc < 0)
 		return rc;
-	r->files.log_start = r->cursor.log_start;
+	r->files.log_start = r->files.wanted = r->cursor.log_start;
 	rc = mq_sorted_files_load(&r->files, &covered, err);
 	if (rc == 0 && covered < end)
 		rc = mq_err_set(err, MQ_EAGAIN, "%s:%" PRIu32 ": somebody takes away the sorted files that are made", r->topic.name, r->partition);

@@ -73,8 +73,8 @@ static int take(struct mq_sorted_files *o, const struct range *r, struct mq_err 
 	int rc;
 
 	if (o->n == MQ_SORTED_FILES_MAX)
-		return mq_err_set(err, MQ_EAGAIN, "%s: more than %d sorted files beside the log", o->topic->name,
-		                  MQ_SORTED_FILES_MAX);
+		return mq_err_set(err, MQ_EAGAIN, "%s: more than %d sorted files beside the log%s%s", o->topic->name, MQ_SORTED_FILES_MAX,
+		                  o->advice ? ": " : "", o->advice ? o->advice : "");
 	rc = mq_once_file_open(&o->v[o->n], o->dir, &h, &why);
 	if (rc == 0) {
 		o->n++;
@@ -89,16 +89,16 @@ static int take(struct mq_sorted_files *o, const struct range *r, struct mq_err 
 	return rc;
 }
 
-static int choose(struct mq_sorted_files *o, const struct ranges *all, uint64_t log_start, uint64_t *ret_end, struct mq_err *err)
+static int choose(struct mq_sorted_files *o, const struct ranges *all, uint64_t *ret_end, struct mq_err *err)
 {
-	uint64_t at = log_start >> o->unit_log2 << o->unit_log2, start_of_first = at;
+	uint64_t log_start = o->log_start, at = o->wanted >> o->unit_log2 << o->unit_log2, start_of_first = at;
 
 	for (size_t i = 0; i < all->n; i++) {
 		const struct range *r = &all->v[i];
 		int rc = 0;
 
 		if (r->end <= log_start || r->end <= at)
-			remove_range(o, r); /* none of it is held; or a greater one was just taken */
+			remove_range(o, r); /* none of it is wanted; or a greater one was just taken */
 		else if (r->start <= at && (r->start == at || at == start_of_first))
 			rc = take(o, r, err);
 		if (rc < 0)
@@ -117,11 +117,11 @@ int mq_sorted_files_load(struct mq_sorted_files *o, uint64_t *ret_end, struct mq
 
 	mq_sorted_files_release(o);
 	if (rc == -ENOMEM)
-		mq_err_set(err, rc, "%s: no memory for the names of its files of ids", o->topic->name);
+		mq_err_set(err, rc, "%s: no memory for the names of its sorted files", o->topic->name);
 	if (rc == 0 && all.n > 0)
 		qsort(all.v, all.n, sizeof *all.v, compare);
 	if (rc == 0)
-		rc = choose(o, &all, o->log_start, ret_end, err);
+		rc = choose(o, &all, ret_end, err);
 	free(all.v);
 	return rc;
 }

@@ -15,17 +15,18 @@
 enum { MQ_SORTED_FILES_MAX = 256 };
 
 struct mq_sorted_files {
-	const struct mq_topic *topic; /* borrowed: the internal one */
+	const struct mq_topic *topic; /* borrowed */
 	int dir;                      /* borrowed: of its partition */
 	uint32_t partition;
 	unsigned unit_log2, level_max;
-	uint64_t log_start;           /* kept up to date by the user */
+	const char *advice;           /* against too many of them; NULL: none */
+	uint64_t log_start, wanted;   /* kept up to date by the user: what is held, and from where on files are wanted */
 	uint64_t floor;               /* entries of offsets below are left out by merging */
-	struct mq_once_file v[MQ_SORTED_FILES_MAX]; /* what is there, as far as it is held, in order */
+	struct mq_once_file v[MQ_SORTED_FILES_MAX]; /* what is there, as far as it is wanted, in order */
 	size_t n;
 };
 
-/* Find the files that cover what is held, from the log start on; *ret_end: how far they do. */
+/* Find the files that cover what is wanted and held; *ret_end: how far they do. */
 int mq_sorted_files_load(struct mq_sorted_files *o, uint64_t *ret_end, struct mq_err *err);
 void mq_sorted_files_release(struct mq_sorted_files *o);
 /* The sorted entries of the unit that ends at `end` as a file; and neighbours that make a whole of twice the size as one. */

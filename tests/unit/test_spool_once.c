@@ -157,7 +157,7 @@ static void memory_and_files_stay_few(void **state)
 		assert_true(knows(&o, i));
 		assert_true(o.ids.recent.n <= UNIT + 1);
 	}
-	assert_int_equal(o.ids.n_files, 2); /* 32 + 8 units */
+	assert_int_equal(o.ids.files.n, 2); /* 32 + 8 units */
 	assert_int_equal(each_file(b, NULL), 2);
 	knows_these_alone(&other, 0, ALL, ALL + 100);
 	assert_true(other.ids.recent.n <= UNIT);
