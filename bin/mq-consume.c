@@ -175,8 +175,6 @@ static int check_retries(struct args *a)
 		return cli_usage(cli, "--retries is about what a group is not done with: -g GROUP is missing");
 	if (retries && a->commit == COMMIT_BEFORE)
 		return cli_usage(cli, "--retries and --commit=before exclude each other: what is committed before the work is not handled again");
-	if (retries && a->req.share)
-		return cli_usage(cli, "--retries and --share exclude each other: of shared records each failure ends the run");
 	return 0;
 }
 

@@ -247,6 +247,12 @@ struct mq_engine {
 	int (*share_write)(struct mq_owner *o, struct mq_err *err);
 	/* What members had that are gone is free.  *ret_handled: records of theirs whose handlers live on. */
 	int (*share_look)(struct mq_owner *o, uint64_t *ret_handled, struct mq_err *err);
+	/* 1: there are such members, or were a moment ago. */
+	int (*share_has_dead)(struct mq_owner *o, struct mq_err *err);
+	/* The lock of the partition's mover, which one of those who share has from a look whether it was evicted to the end of a
+	 * transfer, and share_look is called under, after an open intent was finished: owner_set and owner_commit (what is below
+	 * `offset`) are then for all, whoever has the records.  take: 1: it is this one's; 0: another member's, now. */
+	int (*share_mover)(struct mq_owner *o, bool take, struct mq_err *err);
 	/* As owner_handler_fd, for these. */
 	int (*share_handler_fd)(struct mq_owner *o, uint64_t from, uint64_t to, struct mq_err *err);
 	/* Of a handler that lives on: it has these, too, or no longer. */

@@ -163,6 +163,6 @@ int mq_engine_spool_owner_set(struct mq_owner *op, const uint64_t *offsets, size
 	if (!c)
 		return set_alone(mq_engine_spool_owner_at_work(op), offsets, n, err);
 	for (size_t i = 0; i < n && rc == 0; i++)
-		rc = mq_claims_done(c, offsets[i], offsets[i] + 1, err);
+		rc = mq_claims_moved(c, offsets[i], offsets[i] + 1, err);
 	return rc < 0 ? rc : mq_engine_spool_share_sync(op, err);
 }

@@ -121,6 +121,19 @@ int mq_engine_spool_share_look(struct mq_owner *op, uint64_t *ret_handled, struc
 	return mq_claims_look(mq_engine_spool_claims_of(op), ret_handled, err);
 }
 
+int mq_engine_spool_share_has_dead(struct mq_owner *op, struct mq_err *err)
+{
+	return mq_claims_has_dead(mq_engine_spool_claims_of(op), err);
+}
+
+int mq_engine_spool_share_mover(struct mq_owner *op, bool take, struct mq_err *err)
+{
+	if (take)
+		return mq_claims_mover_take(mq_engine_spool_claims_of(op), err);
+	mq_claims_mover_leave(mq_engine_spool_claims_of(op));
+	return 0;
+}
+
 int mq_engine_spool_share_handler_fd(struct mq_owner *op, uint64_t from, uint64_t to, struct mq_err *err)
 {
 	return mq_claims_handler_fd(mq_engine_spool_claims_of(op), from, to, err);

@@ -276,11 +276,13 @@ free:
 
 int mq_engine_spool_owner_place(struct mq_owner *op, struct mq_place *ret, struct mq_err *err)
 {
-	const struct mq_commit *c = &((struct owner *)op)->o.commit;
+	struct mq_commit c = ((struct owner *)op)->o.commit;
+	int rc = 0;
 
-	(void)err;
-	*ret = (struct mq_place){c->offset, true, c->generation, c->seeks, c->lost, c->expired, 0, c->time_us};
-	return 0;
+	if (mq_engine_spool_claims_of(op)) /* others move it, too */
+		rc = mq_claims_now(mq_engine_spool_claims_of(op), &c, err);
+	*ret = (struct mq_place){c.offset, true, c.generation, c.seeks, c.lost, c.expired, 0, c.time_us};
+	return rc;
 }
 
 int mq_engine_spool_owner_merge_acks(struct mq_owner *op, struct mq_place *ret, struct mq_err *err)
@@ -313,9 +315,11 @@ int mq_engine_spool_owner_look(struct mq_owner *op, bool whole, struct mq_err *e
 
 int mq_engine_spool_owner_commit(struct mq_owner *op, uint64_t offset, uint64_t lost_more, struct mq_err *err)
 {
-	if (mq_engine_spool_claims_of(op)) { /* the place follows what is done, whoever did it */
-		mq_engine_spool_claims_of(op)->lost += lost_more;
-		return 0;
+	struct mq_claims *c = mq_engine_spool_claims_of(op);
+
+	if (c) { /* the place follows what is done, whoever did it */
+		c->lost += lost_more;
+		return mq_claims_moved(c, c->r.base, offset, err);
 	}
 	return mq_ownership_commit(mq_engine_spool_owner_at_work(op), offset, lost_more, err);
 }

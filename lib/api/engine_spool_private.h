@@ -134,6 +134,8 @@ int mq_engine_spool_share_give_back(struct mq_owner *op, uint64_t from, uint64_t
 int mq_engine_spool_share_write(struct mq_owner *op, struct mq_err *err);
 int mq_engine_spool_share_sync(struct mq_owner *op, struct mq_err *err);
 int mq_engine_spool_share_look(struct mq_owner *op, uint64_t *ret_handled, struct mq_err *err);
+int mq_engine_spool_share_has_dead(struct mq_owner *op, struct mq_err *err);
+int mq_engine_spool_share_mover(struct mq_owner *op, bool take, struct mq_err *err);
 int mq_engine_spool_share_handler_fd(struct mq_owner *op, uint64_t from, uint64_t to, struct mq_err *err);
 int mq_engine_spool_share_handler_hold(struct mq_owner *op, int fd, uint64_t from, uint64_t to, bool on, struct mq_err *err);
 int mq_engine_spool_group_drain_fd(struct mq_store *s, const char *group, const char *topic, struct mq_err *err);

@@ -70,6 +70,11 @@ struct mq_shared {
 	bool unwritten;               /* something was done, or given back */
 	bool gave_back;               /* something, and it was not looked for since */
 	bool over;                    /* nothing more is to be had */
+	bool looked;                  /* no intent is open that a member left before this one came */
+	bool busy;                    /* members are gone, and another one moves records now: what they had waits */
+	struct mq_task *leaving;      /* done, and leave something: in the order of their offsets */
+	uint64_t leaving_n;           /* offsets of these */
+	bool move_failed;
 };
 
 /* One partition. */
@@ -200,6 +205,7 @@ struct mq_consume {
 		uint64_t bytes;           /* of that */
 		uint64_t left_bytes;      /* of what tasks leave, and no place has passed */
 		int64_t due_ns, last_ns, pause_ns;
+		int64_t busy_ns;          /* another member has the lock of a shared partition's mover: not before */
 	} moves;
 	struct mq_wait wait;          /* for members always, for the rest while armed */
 	bool armed, armed_reading;    /* sleepers are announced; sources among them */
@@ -384,6 +390,12 @@ bool mq_share_listens(struct mq_consume *c);
 /* All that was not begun is others' to have. */
 int mq_share_leave(struct mq_consume *c);
 
+/* consume_share_move.c.  t, which is in no list, is done and leaves something: it goes with the next transfer. */
+int mq_share_move_task(struct mq_consume *c, struct mq_task *t);
+/* What is pending goes, but of partitions that another member moves records out of; wait: of these, too. */
+int mq_share_move_all(struct mq_consume *c, bool wait);
+void mq_share_move_free(struct mq_consume *c);
+
 /* --- consume_barrier.c ---------------------------------------------------------------------- */
 
 /* f has a new view, or its source is at the end: has it met the beginning of a generation? */
@@ -451,6 +463,8 @@ int mq_handlers_feed(struct mq_consume *c, struct mq_feed *f);
 /* Begin, feed, reap, kill.  1: something happened. */
 int mq_handlers_work(struct mq_consume *c);
 bool mq_handlers_room(const struct mq_consume *c);
+/* So much of f is held that nothing more of it should be taken. */
+bool mq_handlers_far_ahead(const struct mq_consume *c, const struct mq_feed *f);
 bool mq_handlers_idle(const struct mq_consume *c);
 /* Nothing of f, which is leaving, is in any handler's hand. */
 bool mq_handlers_let_go(const struct mq_consume *c, const struct mq_feed *f);

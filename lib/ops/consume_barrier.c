@@ -159,7 +159,7 @@ static bool is_at_work(const struct mq_consume *c, const struct mq_feed *f)
 	for (size_t i = c->given_at; i < c->given_n; i++)
 		if (c->given[i].feed == f)
 			return true;
-	return f->first_task || f->shared.unwritten;
+	return f->first_task || f->shared.leaving || f->shared.unwritten;
 }
 
 /* Nobody will do it while this one waits: with an end, that is one. */

@@ -38,38 +38,32 @@ static int64_t now_ns(void)
 /* --- room ----------------------------------------------------------------------------------- */
 
 /* Does one of them rather fail than wait? */
-static bool fails_when_full(struct mq_consume *c, const struct mq_move *m)
+static bool fails_when_full(struct mq_consume *c, const struct mq_move_wait *w)
 {
 	struct mq_topic_facts facts;
 	struct mq_err why = MQ_ERR_INIT; /* what is the matter shows by the next try */
 
-	for (size_t i = 0; m && i < m->n_targets; i++) {
-		bool again = i > 0 && strcmp(m->topics[i], m->topics[i - 1]) == 0;
-		if (!again && c->engine->topic_facts(c->store, m->topics[i], &facts, &why) == 0 && facts.when_full == MQ_FULL_FAIL)
+	for (size_t i = 0; i < w->n_topics; i++) {
+		bool again = i > 0 && strcmp(w->topics[i], w->topics[i - 1]) == 0;
+		if (!again && c->engine->topic_facts(c->store, w->topics[i], &facts, &why) == 0 && facts.when_full == MQ_FULL_FAIL)
 			return true;
 	}
 	return false;
 }
-
-struct room_wait {
-	int64_t since_ns, pause_ns;
-	bool told;
-};
 
 static bool is_full(int rc)
 {
 	return rc == MQ_EAGAIN || rc == -ENOSPC || rc == -EDQUOT;
 }
 
-static int nap(struct mq_consume *c, int64_t ns)
+int mq_move_nap(struct mq_consume *c, int64_t ns)
 {
 	struct pollfd stop = {.fd = mq_stop_fd(c->mq), .events = POLLIN};
 	int rc = mq_stopping(c->mq) ? 0 : mq_sys->poll(&stop, 1, ns);
 	return rc < 0 && rc != -EINTR ? mq_err_sys(c->err, rc, "cannot wait") : 0;
 }
 
-/* What was tried said rc, and that there is no room.  0: it may be tried again. */
-static int await_room(struct mq_consume *c, struct mq_feed *f, int rc, struct room_wait *w)
+int mq_move_await_room(struct mq_consume *c, struct mq_feed *f, int rc, struct mq_move_wait *w)
 {
 	int64_t timeout_ns = c->req->timeout_ns, now = now_ns();
 	struct mq_err why = *c->err;
@@ -82,8 +76,9 @@ static int await_room(struct mq_consume *c, struct mq_feed *f, int rc, struct ro
 		return owns;
 	*c->err = why;
 	if (!w->since_ns) {
-		*w = (struct room_wait){.since_ns = now, .pause_ns = ROOM_MIN_NS};
-		if (fails_when_full(c, f->move))
+		w->since_ns = now;
+		w->pause_ns = ROOM_MIN_NS;
+		if (fails_when_full(c, w))
 			return rc;
 	}
 	if (mq_stopping(c->mq))
@@ -95,11 +90,16 @@ static int await_room(struct mq_consume *c, struct mq_feed *f, int rc, struct ro
 		mq_ops_notice(c->mq, 0, "%s; waiting for space%s", why.text, timeout_ns < 0 ? " (--timeout bounds the wait)" : "");
 	}
 	int64_t left_ns = timeout_ns < 0 ? INT64_MAX : w->since_ns + timeout_ns - now;
-	rc = nap(c, left_ns < w->pause_ns ? left_ns : w->pause_ns);
+	rc = mq_move_nap(c, left_ns < w->pause_ns ? left_ns : w->pause_ns);
 	w->pause_ns = 2 * w->pause_ns < ROOM_MAX_NS ? 2 * w->pause_ns : ROOM_MAX_NS;
 	if (rc == 0)
 		*c->err = (struct mq_err){0};
 	return rc;
+}
+
+static struct mq_move_wait wait_of(const struct mq_move *m)
+{
+	return (struct mq_move_wait){.topics = m ? m->topics : NULL, .n_topics = m ? m->n_targets : 0};
 }
 
 /* --- the transfer --------------------------------------------------------------------------- */
@@ -114,12 +114,12 @@ static struct mq_transfer_source source_of(const struct mq_consume *c, const str
 static int open_patiently(struct mq_consume *c, struct mq_feed *f, const struct mq_transfer_source *from, bool create,
                           struct mq_transfer **ret)
 {
-	struct room_wait wait = {0};
+	struct mq_move_wait wait = wait_of(f->move);
 	int rc;
 
 	do {
 		rc = mq_transfer_open(ret, c->mq, from, create, c->err);
-		rc = rc < 0 ? await_room(c, f, rc, &wait) : 1;
+		rc = rc < 0 ? mq_move_await_room(c, f, rc, &wait) : 1;
 	} while (rc == 0);
 	return rc < 0 ? rc : 0;
 }
@@ -278,9 +278,9 @@ int mq_move_copy(struct mq_consume *c, struct mq_feed *f, const char *topic, uin
 int mq_move_lines(struct mq_consume *c, struct mq_feed *f, const char *topic, uint32_t partition, const struct mq_transfer_lines *l,
                   uint64_t begin)
 {
-	struct room_wait wait = {0};
 	int rc = need(c, f);
 	struct mq_move *m = f->move;
+	struct mq_move_wait wait = wait_of(m);
 
 	for (bool again = rc == 0; again;) {
 		rc = mq_transfer_lines(m->t, topic, partition, l, c->err);
@@ -289,7 +289,7 @@ int mq_move_lines(struct mq_consume *c, struct mq_feed *f, const char *topic, ui
 			f->done = begin;
 			rc = mq_group_commit_feed(c, f);
 		} else if (rc < 0) {
-			rc = await_room(c, f, rc, &wait);
+			rc = mq_move_await_room(c, f, rc, &wait);
 			again = rc == 0;
 		}
 		again &= rc == 0;
@@ -316,12 +316,20 @@ bool mq_move_is_pending(const struct mq_feed *f)
 	return f->move && f->move->pending;
 }
 
+void mq_move_took(struct mq_consume *c, int64_t began_ns)
+{
+	int64_t took_ns = now_ns() - began_ns;
+
+	c->moves.last_ns = now_ns();
+	c->moves.pause_ns = PAUSE_TIMES * took_ns < PAUSE_MAX_NS ? PAUSE_TIMES * took_ns : PAUSE_MAX_NS;
+}
+
 /* --- the act -------------------------------------------------------------------------------- */
 
 int mq_move_commit(struct mq_consume *c, struct mq_feed *f, uint64_t end, uint64_t lost)
 {
 	struct mq_move *m = f->move;
-	struct room_wait wait = {0};
+	struct mq_move_wait wait = wait_of(m);
 	int64_t began_ns = now_ns();
 	int rc;
 
@@ -330,15 +338,12 @@ int mq_move_commit(struct mq_consume *c, struct mq_feed *f, uint64_t end, uint64
 	mq_transfer_lose(m->t, 0, lost);
 	do {
 		rc = mq_transfer_commit(m->t, end, c->err);
-		rc = rc < 0 ? await_room(c, f, rc, &wait) : 1;
+		rc = rc < 0 ? mq_move_await_room(c, f, rc, &wait) : 1;
 	} while (rc == 0);
 	m->failed = rc < 0;
 	m->acts += rc >= 0 && m->pending;
-	if (m->pending) {
-		int64_t took_ns = now_ns() - began_ns;
-		c->moves.last_ns = now_ns();
-		c->moves.pause_ns = PAUSE_TIMES * took_ns < PAUSE_MAX_NS ? PAUSE_TIMES * took_ns : PAUSE_MAX_NS;
-	}
+	if (m->pending)
+		mq_move_took(c, began_ns);
 	forget_pending(c, m);
 	return rc < 0 ? rc : 0;
 }
@@ -347,6 +352,8 @@ int mq_move_flush(struct mq_consume *c, struct mq_feed *only)
 {
 	int rc = 0;
 
+	if (c->req->share)
+		return mq_share_move_all(c, true);
 	for (size_t i = 0; i < c->feeds_n && rc == 0 && c->moves.pending; i++) {
 		struct mq_feed *f = c->feeds[i];
 		if ((!only || f == only) && mq_move_is_pending(f) && !f->move->failed)
@@ -359,16 +366,18 @@ int mq_move_step(struct mq_consume *c, bool idle)
 {
 	bool at_work = c->handlers && c->handlers->running;
 
-	if (!c->moves.pending)
+	if (!c->moves.pending || now_ns() < c->moves.busy_ns)
 		return 0;
 	if (c->moves.bytes < PENDING_BYTES && !(idle && !at_work) && now_ns() < c->moves.due_ns)
 		return 0;
-	return mq_move_flush(c, NULL);
+	return c->req->share ? mq_share_move_all(c, false) : mq_move_flush(c, NULL);
 }
 
 int64_t mq_move_due(const struct mq_consume *c)
 {
-	return c->moves.pending ? c->moves.due_ns : -1;
+	if (!c->moves.pending)
+		return -1;
+	return c->moves.due_ns > c->moves.busy_ns ? c->moves.due_ns : c->moves.busy_ns;
 }
 
 void mq_move_close(struct mq_consume *c, struct mq_feed *f)

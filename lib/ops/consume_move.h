@@ -19,8 +19,9 @@
  * A topic that is full is waited for right there, so nothing more is read: until there is room, a stop (75: what was not moved
  * is given out again) or --timeout (75).  One that is to fail when it is full (when.full) fails at once.
  *
- * Parcels of one task go together: 16 MiB and 64 partitions at most, and mq_move_leave refuses what is more.  A partition that is
- * shared (--share) has no parcels: its records are done one by one.
+ * Parcels of one task go together: 16 MiB and 64 partitions at most, and mq_move_leave refuses what is more.
+ *
+ * A partition that is shared (--share) has no place that its tasks wait for: consume_share_move.c.
  *
  * The topic must be there (engine: topic_auto_create, topic_create), and its limits must let the record in.
  */
@@ -48,6 +49,20 @@ void mq_move_forget(struct mq_consume *c, struct mq_task *t);
 
 /* What a record costs in a transfer. */
 size_t mq_move_size_of(const struct mq_rec *r);
+
+/* A full topic that is waited for: the topics that it may be. */
+struct mq_move_wait {
+	int64_t since_ns, pause_ns;
+	bool told;
+	const char (*topics)[201]; /* borrowed */
+	size_t n_topics;
+};
+/* What was tried of f said rc.  0: there was no room, and it may be tried again; else rc, or why it is not. */
+int mq_move_await_room(struct mq_consume *c, struct mq_feed *f, int rc, struct mq_move_wait *w);
+/* Until a stop, at most. */
+int mq_move_nap(struct mq_consume *c, int64_t ns);
+/* A transfer that was begun then is over. */
+void mq_move_took(struct mq_consume *c, int64_t began_ns);
 
 /* --- for the rest of the consumer ----------------------------------------------------------- */
 

@@ -71,9 +71,6 @@ int mq_move_leave(struct mq_consume *c, struct mq_task *t, const char *topic, ui
 {
 	size_t size = mq_move_size_of(r);
 
-	if (t->feed->shared.on)
-		return mq_err_set(c->err, MQ_EUSAGE, "%s:%" PRIu32 ": nothing is moved out of a partition that is shared", t->feed->topic,
-		                  t->feed->partition);
 	if (t->parcels_bytes + size > MQ_TRANSFER_BYTES_MAX || t->parcels_n == MQ_TRANSFER_RECORDS_MAX)
 		return mq_err_set(c->err, MQ_EINPUT, "more is to be put into %s than goes at once (%d MiB, %d records)", topic,
 		                  MQ_TRANSFER_BYTES_MAX >> 20, MQ_TRANSFER_RECORDS_MAX);

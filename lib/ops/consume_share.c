@@ -30,7 +30,7 @@ static int64_t now_ns(void)
 static uint64_t room_of(const struct mq_consume *c, const struct mq_feed *f)
 {
 	const struct mq_handlers *h = c->handlers;
-	uint64_t idle = f->tasks < h->at_once ? h->at_once - f->tasks : 0;
+	uint64_t tasks = f->tasks - f->again, idle = tasks < h->at_once ? h->at_once - tasks : 0;
 
 	return idle + (h->ahead < c->req->prefetch ? c->req->prefetch - h->ahead : 0);
 }
@@ -39,10 +39,12 @@ uint64_t mq_share_wants(const struct mq_consume *c, const struct mq_feed *f)
 {
 	const struct mq_handlers *h = c->handlers;
 	uint64_t n = SINK_RUN;
+	if (h && mq_handlers_far_ahead(c, f))
+		return 0;
 	if (h && c->req->handler == MQ_HANDLER_COPROC) {
 		n = room_of(c, f);
 	} else if (h) {
-		uint64_t have = h->running + h->waiting, most = (uint64_t)h->at_once + c->req->prefetch;
+		uint64_t have = h->running + h->waiting - h->again, most = (uint64_t)h->at_once + c->req->prefetch;
 		n = have < most ? (most - have) * (c->req->handler == MQ_HANDLER_BATCH && c->req->batch ? c->req->batch : 1) : 0;
 	}
 	return n < c->left_count ? n : c->left_count;
@@ -246,7 +248,7 @@ int mq_share_task_ended(struct mq_consume *c, struct mq_task *t, bool was_done)
 {
 	struct mq_feed *f = t->feed;
 	struct mq_task **at = &f->first_task, *before = NULL;
-	int rc = was_done ? done(c, f, t->offset, t->after) : give_back(c, f, t->offset, t->after, !t->uncounted);
+	int rc = !was_done ? give_back(c, f, t->offset, t->after, !t->uncounted) : t->parcels ? 0 : done(c, f, t->offset, t->after);
 	while (*at != t) {
 		before = *at;
 		at = &before->next;
@@ -256,6 +258,8 @@ int mq_share_task_ended(struct mq_consume *c, struct mq_task *t, bool was_done)
 	c->handlers->ahead -= f->tasks-- > c->handlers->at_once;
 	if (f->last_task == t)
 		f->last_task = before;
+	if (was_done && t->parcels)
+		return mq_share_move_task(c, t);
 	mq_task_free(c, t);
 	return rc;
 }
@@ -297,12 +301,17 @@ static void look_for_end(struct mq_consume *c, struct mq_feed *f)
 	struct mq_shared *s = &f->shared;
 	if (c->req->follow && s->end == UINT64_MAX)
 		return;
-	if (s->full || (s->handled > 0 && has_patience(c)))
+	if (s->full || ((s->handled > 0 || s->busy) && has_patience(c)))
 		return;
 	s->over = true;
-	if (s->handled == 0)
+	if (s->handled == 0 && !s->busy)
 		return;
 	c->report.left++;
+	if (s->busy)
+		mq_ops_notice(c->mq, 0, "%s:%" PRIu32 ": another member of group %s moves records out of it; what killed members had is left",
+		              f->topic, f->partition, c->req->group);
+	if (s->busy)
+		return;
 	mq_ops_notice(c->mq, 0, "%s:%" PRIu32 ": %" PRIu64 " records are left to handlers of killed members of group %s", f->topic, f->partition,
 	              s->handled, c->req->group);
 }
@@ -325,6 +334,10 @@ int mq_share_pump(struct mq_consume *c, struct mq_feed *f)
 {
 	struct mq_shared *s = &f->shared;
 	int rc = mq_share_watch(c), some = 0;
+	if (rc >= 0 && !s->looked) { /* nothing is claimed yet */
+		look_for_end(c, f);
+		return 0;
+	}
 	while (rc >= 0 && c->left_count && !c->pace_until_ns && mq_share_wants(c, f) > 0) {
 		bool at_hand = f->next < s->run_to;
 		rc = at_hand ? 1 : next_run(c, f);

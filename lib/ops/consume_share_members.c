@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "ops/consume.h"
+#include "ops/consume_move.h"
 #include "sys/sys.h"
 
 /* That a member's file was closed is heard before its lock has gone: it seems to live, and nothing is heard any more. */
@@ -65,17 +65,42 @@ bool mq_share_otherwise(struct mq_consume *c, const struct mq_feed *f, bool tell
 
 /* --- the others ----------------------------------------------------------------------------- */
 
+/* Under the lock of the mover: who is gone may have left an intent, and what that moves is done, not to be handled again. */
+static int look_and_finish(struct mq_consume *c, struct mq_feed *f)
+{
+	int rc = mq_move_finish(c, f);
+	if (rc == 0)
+		rc = c->engine->share_look(f->owner, &f->shared.handled, c->err);
+	f->shared.looked |= rc == 0;
+	return rc;
+}
+
+static int look_at(struct mq_consume *c, struct mq_feed *f)
+{
+	f->shared.handled = 0;
+	f->shared.busy = false;
+	int rc = f->shared.looked ? c->engine->share_has_dead(f->owner, c->err) : 1;
+	if (rc <= 0)
+		return rc;
+	rc = c->engine->share_mover(f->owner, true, c->err);
+	f->shared.busy = rc == 0;
+	if (rc <= 0)
+		return rc;
+	rc = look_and_finish(c, f);
+	int left = c->engine->share_mover(f->owner, false, c->err);
+	return rc < 0 ? rc : left;
+}
+
 /* Members that died leave what they had, when their handlers are gone, too. */
 static int look(struct mq_consume *c)
 {
 	uint64_t handled = 0;
 	for (size_t i = 0; i < c->feeds_n; i++) {
 		struct mq_feed *f = c->feeds[i];
-		f->shared.handled = 0;
-		int rc = f->owner ? c->engine->share_look(f->owner, &f->shared.handled, c->err) : 0;
+		int rc = f->owner ? look_at(c, f) : 0;
 		if (rc < 0)
 			return rc;
-		handled += f->shared.handled;
+		handled += f->shared.handled + f->shared.busy;
 	}
 	c->share.look = false;
 	if (!handled) {

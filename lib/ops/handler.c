@@ -278,6 +278,7 @@ void mq_handlers_free(struct mq_consume *c)
 			c->feeds[i]->first_task = t->next;
 			mq_task_free(c, t);
 		}
+	mq_share_move_free(c);
 	free(h->jobs);
 	free(h->base_env);
 	free(h);

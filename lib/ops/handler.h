@@ -43,7 +43,8 @@ struct mq_task {
 	size_t parcels_bytes, parcels_n;
 	struct mq_err why;         /* coproc: why what it left cannot be moved */
 	/* that failed, and is to be handled again (handler_retry.c) */
-	uint32_t attempts;         /* failures that its records tell of */
+	uint32_t attempts;         /* failures that its records tell of, or those who share */
+	uint16_t given_back;       /* of those who share: so often it failed with them */
 	uint32_t failures;         /* and those that came here */
 	int64_t first_us;          /* when the first of these was */
 	int64_t again_ns;          /* not before; 0: it may begin */

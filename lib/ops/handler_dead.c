@@ -91,7 +91,7 @@ static int leave(struct letters *l, const struct mq_rec *r)
 	struct mq_rec letter;
 	uint32_t here = l->why->attempts;
 
-	l->why->attempts += r->attempts;
+	l->why->attempts += r->attempts + l->t->given_back;
 	int rc = l->due_us ? mq_dead_retry(&l->headers, r, f->topic, f->partition, l->c->req->group, l->why, l->due_us, &letter)
 	                   : mq_dead_letter(&l->headers, r, f->topic, f->partition, l->c->req->group, l->why, &letter);
 	l->why->attempts = here;

@@ -20,7 +20,7 @@ static const int64_t SOON_NS = INT64_C(1000000000);
 
 bool mq_retry_applies(const struct mq_consume *c)
 {
-	return c->req->group && c->req->handler != MQ_HANDLER_NONE && !c->req->share && !c->req->commit_before && c->engine->mover_open &&
+	return c->req->group && c->req->handler != MQ_HANDLER_NONE && !c->req->commit_before && c->engine->mover_open &&
 	       c->engine->internal_open;
 }
 
@@ -33,8 +33,6 @@ int mq_retry_start(struct mq_consume *c)
 		return rc;
 	if (!req->group)
 		return mq_err_set(c->err, MQ_EUSAGE, "what failed is handled again for a group: -g GROUP is missing");
-	if (req->share)
-		return mq_err_set(c->err, MQ_EUSAGE, "--retries and --share do not go together: of shared records each failure ends the run");
 	if (req->commit_before)
 		return mq_err_set(c->err, MQ_EUSAGE, "what is committed before the work is never handled again: no --retries");
 	return mq_err_set(c->err, MQ_EUSAGE, "nothing can be handled again here: %s keeps no intents", c->engine->scheme);

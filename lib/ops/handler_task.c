@@ -219,7 +219,7 @@ static unsigned waiting_max(const struct mq_consume *c)
 }
 
 /* What is done behind a record that is not is done again after a kill, so that has an end: more is taken when the place moves. */
-static bool is_far_ahead(const struct mq_consume *c, const struct mq_feed *f)
+bool mq_handlers_far_ahead(const struct mq_consume *c, const struct mq_feed *f)
 {
 	const struct mq_handlers *h = c->handlers;
 	uint64_t batch = c->req->handler == MQ_HANDLER_BATCH && c->req->batch ? c->req->batch : 1, most = 2 * h->in_flight_max * batch;
@@ -265,7 +265,9 @@ static int add_record(struct mq_consume *c, struct mq_feed *f, const struct mq_r
 		return mq_consume_no_memory(c);
 	}
 	t->after = r->offset + 1;
-	t->attempts = r->attempts > t->attempts ? r->attempts : t->attempts;
+	uint32_t attempts = r->attempts + f->shared.attempt;
+	t->given_back = f->shared.attempt;
+	t->attempts = attempts > t->attempts ? attempts : t->attempts;
 	t->count++;
 	t->bytes += r->payload_len;
 	return 0;
@@ -362,7 +364,7 @@ int mq_handlers_feed(struct mq_consume *c, struct mq_feed *f)
 	uint64_t skipped = c->report.skipped_once;
 	bool some = false;
 
-	while (f->waiting - f->again < waiting_max(c) && !is_far_ahead(c, f) && mq_handlers_room(c) && c->left_count &&
+	while (f->waiting - f->again < waiting_max(c) && !mq_handlers_far_ahead(c, f) && mq_handlers_room(c) && c->left_count &&
 	       !(f->first_task && mq_move_is_much(c))) {
 		struct mq_task *t = calloc(1, sizeof *t);
 		if (!t)

@@ -192,7 +192,8 @@ static int push(struct mq_claims *c, const struct mq_claim *e, struct mq_err *er
 {
 	struct mq_claim *last = c->queued > 0 ? &c->queue[c->queued - 1] : NULL;
 
-	if (last && last->kind == e->kind && last->attempt == e->attempt && last->offset + last->count == e->offset) {
+	if (last && last->kind == e->kind && last->attempt == e->attempt && last->member == e->member &&
+	    last->offset + last->count == e->offset) {
 		last->count += e->count;
 		return 0;
 	}
@@ -219,6 +220,11 @@ static int put(struct mq_claims *c, const struct mq_claim *e, struct mq_err *err
 int mq_claims_done(struct mq_claims *c, uint64_t from, uint64_t to, struct mq_err *err)
 {
 	return to > from ? put(c, &(struct mq_claim){MQ_CLAIM_DONE, 0, from, to - from, c->me}, err) : 0;
+}
+
+int mq_claims_moved(struct mq_claims *c, uint64_t from, uint64_t to, struct mq_err *err)
+{
+	return to > from ? put(c, &(struct mq_claim){.kind = MQ_CLAIM_DONE, .offset = from, .count = to - from}, err) : 0;
 }
 
 int mq_claims_give_back(struct mq_claims *c, uint64_t from, uint64_t to, bool counted, struct mq_err *err)

@@ -11,6 +11,10 @@
  * process, synced (mq_claims_sync) survives a power cut.  The group's place follows the lowest record that is not done, now and
  * then and at the end (mq_claims_place).
  *
+ * Records that go elsewhere as they are done (ops/transfer.h) are moved by one of those who share at a time, who holds the mover's
+ * byte from a look whether he was evicted, over the intent and what it puts, to its being written here as done.  So who finds a
+ * member gone takes that byte before he gives out what that one had, and finishes an intent that it left; without it he does not.
+ *
  *   alone at first: mq_ownership_take, mq_claims_begin, mq_ownership_share
  *   others there:   mq_ownership_join, mq_claims_join
  *   mq_claims_next, look whether there is a record, mq_claims_take; mq_claims_done or _give_back; …
@@ -57,11 +61,21 @@ int mq_claims_take(struct mq_claims *c, uint64_t limit, uint64_t n, struct mq_cl
 int mq_claims_hold(struct mq_claims *c, uint64_t from, struct mq_err *err);
 /* Offsets that were taken, or that hold nothing. */
 int mq_claims_done(struct mq_claims *c, uint64_t from, uint64_t to, struct mq_err *err);
+/* By whoever holds the mover: these are done, whoever has them. */
+int mq_claims_moved(struct mq_claims *c, uint64_t from, uint64_t to, struct mq_err *err);
 int mq_claims_give_back(struct mq_claims *c, uint64_t from, uint64_t to, bool counted, struct mq_err *err);
 int mq_claims_write(struct mq_claims *c, struct mq_err *err);
 int mq_claims_sync(struct mq_claims *c, struct mq_err *err);
 
-/* claims_life.c: claims of members that are gone are free; *ret_handled: offsets whose handler lives on. */
+/* claims_mover.c: 1: it is ours to move records out of the partition; 0: another does, now. */
+int mq_claims_mover_take(struct mq_claims *c, struct mq_err *err);
+void mq_claims_mover_leave(struct mq_claims *c);
+/* The place as it is written; offsets may be above it that are done.  MQ_EAGAIN: it was set by hand, or taken from its owners. */
+int mq_claims_now(struct mq_claims *c, struct mq_commit *ret, struct mq_err *err);
+
+/* claims_life.c: 1: members that are gone have claims still, as far as was read. */
+int mq_claims_has_dead(struct mq_claims *c, struct mq_err *err);
+/* claims of members that are gone are free; *ret_handled: offsets whose handler lives on. */
 int mq_claims_look(struct mq_claims *c, uint64_t *ret_handled, struct mq_err *err);
 /* For one handler of these, to inherit: as mq_ownership_handler_fd. */
 int mq_claims_handler_fd(struct mq_claims *c, uint64_t from, uint64_t to, struct mq_err *err);

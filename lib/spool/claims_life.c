@@ -140,6 +140,20 @@ int mq_claims_look(struct mq_claims *c, uint64_t *ret_handled, struct mq_err *er
 	return rc < 0 ? rc : 0;
 }
 
+int mq_claims_has_dead(struct mq_claims *c, struct mq_err *err)
+{
+	uint64_t *dead = NULL, from, to;
+	size_t n = 0;
+	int rc = mq_claims_next(c, true, &from, &to, err);
+
+	if (rc >= 0)
+		rc = find_dead(&c->r, c->o->share->m->dir, c->me, &dead, &n);
+	free(dead);
+	if (rc < 0 && !err->code)
+		mq_err_sys(err, rc, "%s: cannot find out who is gone", c->o->g->label);
+	return rc < 0 ? rc : n > 0;
+}
+
 int mq_claims_handler_fd(struct mq_claims *c, uint64_t from, uint64_t to, struct mq_err *err)
 {
 	struct mq_group_topic *g = c->o->g;

@@ -11,6 +11,7 @@
  *               byte 2^43 + a * 2^40 + p * 2^24 + the offset's low 24 bits: where p is shared, read-locked through a description
  *               that the handler of that record inherits
  *               byte 2^55: who drains the topic for the group
+ *               byte 2^56 + a * 2^26 + p: held by that one of those who share p that moves records out of it (claims.h)
  *               byte 2^34: of `offsets`: alone while it is replaced, with others while it is synced
  *   offsets     two slots of each partition, at p * 8192, and as many of each generation of its ownership behind them
  *   offsets.failed  a sync of it failed: whoever comes next replaces it
@@ -37,6 +38,7 @@
 #define MQ_GROUP_ONCE_HANDLER_BYTE (UINT64_C(1) << 41)
 #define MQ_GROUP_ONCE_WAITS_BYTE (UINT64_C(1) << 42)
 #define MQ_GROUP_DRAIN_BYTE (UINT64_C(1) << 55)
+#define MQ_GROUP_MOVER_BYTE (UINT64_C(1) << 56)
 #define MQ_GROUP_PLACE_BYTE (UINT64_C(1) << 36)
 #define MQ_GROUP_SHARED_BYTE (UINT64_C(1) << 43)
 #define MQ_GROUP_SHARED_LEN (UINT64_C(1) << 24) /* of a partition */
@@ -49,6 +51,10 @@ static inline uint64_t mq_group_owner_byte(uint32_t area, uint32_t p)
 static inline uint64_t mq_group_handler_byte(uint32_t area, uint32_t p)
 {
 	return MQ_GROUP_HANDLER_BYTE + mq_group_owner_byte(area, p);
+}
+static inline uint64_t mq_group_mover_byte(uint32_t area, uint32_t p)
+{
+	return MQ_GROUP_MOVER_BYTE + mq_group_owner_byte(area, p);
 }
 /* Of two records 2^24 apart the later one is believed to be handled while the earlier one is. */
 static inline uint64_t mq_group_shared_byte(uint32_t area, uint32_t p, uint64_t offset)

@@ -173,7 +173,6 @@ print(json.loads(sys.stdin.readline())["headers"].get(sys.argv[1], "-"))' "$1"
 	fails 64 mq-consume -g g --backoff 1s T -- true
 	fails 64 mq-consume --retries 1 T -- true
 	fails 64 mq-consume -g g --retries 1 T
-	fails 64 mq-consume -g g --retries 1 --share T -- true
 	fails 64 mq-consume -g g --retries 1 --commit before T -- true
 }
 

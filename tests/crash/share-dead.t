@@ -1,0 +1,235 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+# mq-test: timeout=1800
+"""mq-consume --share that puts records away as dead letters, killed: at every one of its calls, and at random moments.
+
+Of the records of two partitions a third is done by its handler, a third rejected, a third fails once more than it is tried; in
+one of the runs these are put aside until they are tried again, and in one another member shares the partitions, which lives on.
+Whoever comes upon what the killed one left finishes what it began to move before it gives out what that one had.  In the end each
+record is done, or a dead letter, once, that says where it was read, and none waits; the places are at the ends, mq-check finds
+nothing; and no handler ran for what was a dead letter already.
+
+MQ_KILLS=N changes the number of kills at random (500), MQ_SEED their choice, MQ_EVERY=N takes one call in N."""
+import collections
+import concurrent.futures
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import tempfile
+
+sys.dont_write_bytecode = True
+SRC = os.environ.get('MQ_SRC') or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.abspath(os.environ.get('MQ_BUILD', '.'))
+sys.path[:0] = [SRC + '/tests']
+import reader  # noqa: E402
+
+SLOW = os.environ.get('MQ_PASS') == 'sanitize'
+KILLS = int(os.environ.get('MQ_KILLS', '50' if SLOW else '500'))
+EVERY = int(os.environ.get('MQ_EVERY', '32' if SLOW else '4'))
+AT_ONCE = len(os.sched_getaffinity(0))
+SEED = int(os.environ.get('MQ_SEED', random.randrange(1 << 30)))
+PLACE = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
+PARTITIONS, RECORDS = 2, 9
+DONE, REJECTED, FAILED = 0, 1, 2  # of three records, by their number
+HANDLER = 'read -r x; echo "$x" >> "$RAN"; case $((x % 3)) in 1) exit 100;; 2) echo bad >&2; exit 1;; esac; echo "$x" >> "$DID"'
+number = failed = 0
+
+
+class Wrong(Exception):
+    """Something that must hold does not."""
+
+
+Kind = collections.namedtuple('Kind', 'name options backoff every beside')
+KINDS = [
+    Kind('alone', ('-j', '3'), '1ms', 1, False),
+    Kind('beside another member', ('-j', '2'), '1ms', 2, True),
+    Kind('put aside', (), '1100ms', 8, False),
+]
+
+
+def argv(kind, *more):
+    return ('consume', '-q', '--share', '-g', 'g', '--retries', '1', '--backoff', kind.backoff, *kind.options, *more, 'in', '--', 'sh', '-c', HANDLER)
+
+
+def result(good, name, said=''):
+    global number, failed
+    number += 1
+    failed += not good
+    for line in str(said).splitlines()[:30]:
+        print('# ' + line)
+    print('%s %d - %s' % ('ok' if good else 'not ok', number, name), flush=True)
+
+
+def run(at, args, stdin=b'', fault=None, report=None, good=(0,)):
+    env = dict(os.environ, MQ_SPOOL=at + '/spool', RAN=at + '/ran', DID=at + '/did')
+    if fault is not None:
+        env['MQ_TEST_FAULT'] = fault
+    if report:
+        env['MQ_TEST_FAULT_REPORT'] = report
+    tool = BUILD + ('/bin/mq-' if fault is None else '/tests/traced/mq-') + args[0]
+    done = subprocess.run([tool, *args[1:]], env=env, input=stdin, check=False, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300)
+    if good and done.returncode not in good:
+        raise Wrong('%s: status %d: %s' % (' '.join(args), done.returncode, done.stderr.decode()))
+    return done
+
+
+def publish(at, first, count):
+    for p in range(PARTITIONS):
+        mine = ''.join('%d\n' % i for i in range(first, first + count) if i % PARTITIONS == p)
+        if mine:
+            run(at, ('publish', '-p', str(p), 'in'), stdin=mine.encode())
+
+
+def make(at, count):
+    run(at, ('topic', 'create', 'in', '--partitions', str(PARTITIONS)))
+    publish(at, 0, count)
+
+
+def dead(at):
+    """The payloads of the dead letters, by the reader that shares no code with the tools."""
+    if not os.path.isdir(at + '/spool/topics/in.dead/0'):
+        return []
+    return [int(payload) for _, payload, _, _ in reader.Partition(at + '/spool', 'in.dead', '0').records()]
+
+
+def numbers(at, name):
+    try:
+        with open(at + '/' + name, encoding='ascii') as f:
+            return [int(x) for x in f.read().split()]
+    except FileNotFoundError:
+        return []
+
+
+def check_letters(at):
+    held = {'in:%d:%d' % (p, offset): int(payload)
+            for p in range(PARTITIONS) for offset, payload, _, _ in reader.Partition(at + '/spool', 'in', str(p)).records()}
+    for line in run(at, ('consume', '--json', 'in.dead')).stdout.splitlines():
+        letter = json.loads(line)
+        n, said = int(letter['payload']), letter['headers']
+        if held.get(said['mq-origin']) != n:
+            raise Wrong('%d says that it comes from %s' % (n, said['mq-origin']))
+        if said['mq-reason'] != ('rejected' if n % 3 == REJECTED else 'failed'):
+            raise Wrong('%d says that it was %s' % (n, said['mq-reason']))
+
+
+def check(at, count):
+    letters, did = dead(at), numbers(at, 'did')
+    if sorted(letters) != [i for i in range(count) if i % 3 != DONE]:
+        odd = [i for i in range(count) if letters.count(i) != (i % 3 != DONE)]
+        raise Wrong('of %d records dead, or not, and not once: %s' % (count, odd[:20]))
+    if set(did) != {i for i in range(count) if i % 3 == DONE}:
+        raise Wrong('not done: %s' % sorted({i for i in range(count) if i % 3 == DONE} - set(did))[:20])
+    check_letters(at)
+    places = reader.places(at + '/spool', 'g', 'in')
+    ends = [len(list(reader.Partition(at + '/spool', 'in', str(p)).records())) for p in range(PARTITIONS)]
+    if [places[p][0] for p in range(PARTITIONS)] != ends:
+        raise Wrong('the group stands at %r' % places)
+    found = run(at, ('check',), good=None)
+    if found.returncode != 0 or b'DAMAGE' in found.stdout:
+        raise Wrong('mq-check: %s%s' % (found.stdout.decode(), found.stderr.decode()))
+
+
+def go_on(at, kind, fault=None):
+    """The next run, without a fault the last one.  No handler runs for what is a dead letter."""
+    was, before = set(dead(at)), len(numbers(at, 'ran'))
+    last = fault is None and kind.every > 2
+    other = beside(at, kind) if fault and kind.beside else None
+    try:
+        done = run(at, argv(kind, *(('-f', '--until-idle', '2500ms') if last else ())), fault=fault, good=(0,) if fault is None else (0, -9))
+    finally:
+        if other:
+            said = other.communicate(timeout=300)[1]
+    again = was & set(numbers(at, 'ran')[before:])
+    if again:
+        raise Wrong('handled again, though dead: %s' % sorted(again))
+    if other and other.returncode != 0:
+        raise Wrong('the other member: status %d: %s' % (other.returncode, said.decode()))
+    return done.returncode == -9
+
+
+def beside(at, kind):
+    """Another member, not killed, which goes on with what the killed one had."""
+    env = dict(os.environ, MQ_SPOOL=at + '/spool', RAN=at + '/ran', DID=at + '/did')
+    args = argv(kind, '-f', '--until-idle', '40ms')
+    return subprocess.Popen([BUILD + '/bin/mq-' + args[0], *args[1:]], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                            stderr=subprocess.PIPE)
+
+
+# --- every call ---------------------------------------------------------------------------------
+def calls_of(kind):
+    with tempfile.TemporaryDirectory(prefix='mq-share-dead-', dir=PLACE) as at:
+        make(at, RECORDS)
+        run(at, argv(kind), fault='', report=at + '/report')
+        go_on(at, kind)
+        check(at, RECORDS)
+        with open(at + '/report', encoding='ascii') as lines:
+            return [(call, int(n)) for call, n in re.findall(r'^\d+ call (\S+) (\d+)$', lines.read(), re.M)]
+
+
+def killed_at(kind, rule):
+    """(was it killed, what is wrong)"""
+    with tempfile.TemporaryDirectory(prefix='mq-share-dead-', dir=PLACE) as at:
+        try:
+            make(at, RECORDS)
+            killed = go_on(at, kind, rule)
+            go_on(at, kind)
+            check(at, RECORDS)
+            return killed, None
+        except Wrong as wrong:
+            return True, '%s: %s' % (rule, wrong)
+
+
+def at_every_call(kind):
+    rules = ['%s:%d:kill-%s' % (call, nth, when) for call, n in calls_of(kind) for nth in range(1, n + 1) for when in ('before', 'after')
+             if call not in ('clock_ns', 'pid', 'close') or nth == 1]
+    rules = rules[SEED % (EVERY * kind.every)::EVERY * kind.every]
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        done = list(pool.map(killed_at, [kind] * len(rules), rules))
+    killed, wrong = sum(came for came, _ in done), '\n'.join(wrong for _, wrong in done if wrong)
+    result(not wrong and killed, '%s: killed at its calls, %d times' % (kind.name, killed), wrong)
+
+
+# --- at random ----------------------------------------------------------------------------------
+def at_random(kind, kills, seed):
+    """(killed, records, what is wrong)"""
+    rng = random.Random(seed)
+    with tempfile.TemporaryDirectory(prefix='mq-share-dead-', dir=PLACE) as at:
+        count, killed = 0, 0
+        make(at, 0)
+        try:
+            for _ in range(20 * kills):
+                if killed == kills:
+                    break
+                more = rng.choice((0, 1, 3, 8))
+                publish(at, count, more)
+                count += more
+                killed += go_on(at, kind, '*:%d:kill-%s' % (rng.randrange(1, 1500), rng.choice(('before', 'after'))))
+            go_on(at, kind)
+            check(at, count)
+            return killed, count, None
+        except Wrong as wrong:
+            return killed, count, '%s (MQ_SEED=%d)' % (wrong, SEED)
+
+
+def at_random_all(kind, n):
+    each = (KILLS // len(KINDS) + AT_ONCE - 1) // AT_ONCE
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        done = list(pool.map(at_random, [kind] * AT_ONCE, [each] * AT_ONCE, [SEED + 100 * n + i for i in range(AT_ONCE)]))
+    killed, wrong = sum(d[0] for d in done), '\n'.join(d[2] for d in done if d[2])
+    result(not wrong and killed >= KILLS // len(KINDS), '%s: killed %d times at random, %d records' % (kind.name, killed, sum(d[1] for d in done)),
+           wrong)
+
+
+def main():
+    print('1..%d' % (2 * len(KINDS)))
+    for kind in KINDS:
+        at_every_call(kind)
+    for n, kind in enumerate(KINDS):
+        at_random_all(kind, n)
+    return 1 if failed else 0
+
+
+sys.exit(main())
