@@ -55,7 +55,7 @@ int mq_ids_header_decode(const uint8_t bytes[MQ_IDS_BLOCK_LEN], struct mq_ids_he
 	ret->end = mq_get_le64(bytes + 40);
 	ret->count = mq_get_le64(bytes + 48);
 	ret->partition = mq_get_le32(bytes + 56);
-	return ret->start < ret->end && ret->count <= ret->end - ret->start ? 0 : MQ_EDAMAGE;
+	return ret->start < ret->end ? 0 : MQ_EDAMAGE; /* a waiting room's names offsets below its start, and due times */
 }
 
 static uint32_t seal(const struct mq_ids_header *h, uint64_t number, const uint8_t bytes[MQ_IDS_BLOCK_LEN])
@@ -92,7 +92,7 @@ int mq_ids_block_decode(const struct mq_ids_header *h, uint64_t number, const ui
 	for (uint32_t i = 0; i < n; i++) {
 		ret[i].hash = mq_get_le64(bytes + ENTRY_LEN * (i + 1));
 		ret[i].offset = mq_get_le64(bytes + ENTRY_LEN * (i + 1) + 8);
-		if (ret[i].offset < h->start || ret[i].offset >= h->end || (i > 0 && mq_ids_order(&ret[i - 1], &ret[i]) >= 0))
+		if (i > 0 && mq_ids_order(&ret[i - 1], &ret[i]) >= 0)
 			return MQ_EDAMAGE;
 	}
 	return (int)n;

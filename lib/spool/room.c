@@ -140,8 +140,11 @@ static int catch_up(struct mq_waiting_room *r, struct mq_err *err)
 		}
 		if (rc == 0)
 			rc = put_away(r, err);
-		if (rc == 1 && (rc = begin(r, err)) == 0)
+		uint64_t from = r->from;
+		if (rc == 1 && (rc = begin(r, err)) == 0) {
+			r->readonly |= r->from <= from; /* a file that does not last is made once, not for ever */
 			continue;
+		}
 		if (rc < 0)
 			return rc;
 	}

@@ -15,10 +15,13 @@ import sys
 import tempfile
 import time
 
+sys.dont_write_bytecode = True
+sys.path[:0] = [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
+import amount  # noqa: E402
+
 BUILD = os.path.abspath(os.environ.get('MQ_BUILD', '.'))
-SLOW = os.environ.get('MQ_PASS') == 'sanitize'
-EVERY = int(os.environ.get('MQ_EVERY', '16' if SLOW else '1'))
-KILLS = int(os.environ.get('MQ_KILLS', '50' if SLOW else '500'))
+EVERY = amount.of('MQ_EVERY', 1, 2, 16)
+KILLS = amount.of('MQ_KILLS', 500, 150, 50)
 SEED = int(os.environ.get('MQ_SEED', random.randrange(1 << 30)))
 PLACE = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
 BEFORE = ['old-%d' % i for i in range(1025)]  # so many that a file of ids is made of them

@@ -12,8 +12,12 @@ import sys
 import tempfile
 import time
 
+sys.dont_write_bytecode = True
+sys.path[:0] = [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
+import amount  # noqa: E402
+
 BUILD = os.path.abspath(os.environ.get('MQ_BUILD', '.'))
-KILLS = int(os.environ.get('MQ_KILLS', '520'))
+KILLS = amount.of('MQ_KILLS', 520, 150, 50)
 BIN = BUILD + '/bin/'
 random.seed(int(os.environ.get('MQ_SEED', '1')))
 

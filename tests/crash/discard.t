@@ -16,11 +16,14 @@ import subprocess
 import sys
 import tempfile
 
+sys.dont_write_bytecode = True
+sys.path[:0] = [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
+import amount  # noqa: E402
+
 SRC = os.environ.get('MQ_SRC') or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.abspath(os.environ.get('MQ_BUILD', '.'))
-SLOW = os.environ.get('MQ_PASS') == 'sanitize'
-KILLS = int(os.environ.get('MQ_KILLS', '60' if SLOW else '500'))
-EVERY = int(os.environ.get('MQ_EVERY', '16' if SLOW else '1'))
+KILLS = amount.of('MQ_KILLS', 500, 150, 60)
+EVERY = amount.of('MQ_EVERY', 1, 2, 16)
 SEED = int(os.environ.get('MQ_SEED', random.randrange(1 << 30)))
 PLACE = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
 PARTITIONS = 3

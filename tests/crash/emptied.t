@@ -15,8 +15,12 @@ import subprocess
 import sys
 import tempfile
 
+sys.dont_write_bytecode = True
+sys.path[:0] = [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
+import amount  # noqa: E402
+
 BUILD = os.path.abspath(os.environ.get('MQ_BUILD', '.'))
-EVERY = int(os.environ.get('MQ_EVERY', '16' if os.environ.get('MQ_PASS') == 'sanitize' else '8'))
+EVERY = amount.of('MQ_EVERY', 8, 16, 16)
 SEED = int(os.environ.get('MQ_SEED', random.randrange(1 << 30)))
 PLACE = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
 FAR = ['far1', 'far2', 'far3', 'far4']  # as they are due

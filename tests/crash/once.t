@@ -14,8 +14,12 @@ import subprocess
 import sys
 import tempfile
 
+sys.dont_write_bytecode = True
+sys.path[:0] = [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
+import amount  # noqa: E402
+
 BUILD = os.path.abspath(os.environ.get('MQ_BUILD', '.'))
-EVERY = int(os.environ.get('MQ_EVERY', '16' if os.environ.get('MQ_PASS') == 'sanitize' else '3'))
+EVERY = amount.of('MQ_EVERY', 3, 6, 16)
 FROM = int(os.environ.get('MQ_FROM', '1'))
 PLACE = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
 HANDLER = ('sh', '-c', 'cat > /dev/null; echo "$MQ_ID" >> "$DONE"')

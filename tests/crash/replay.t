@@ -20,12 +20,12 @@ sys.dont_write_bytecode = True
 SRC = os.environ.get('MQ_SRC') or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.abspath(os.environ.get('MQ_BUILD', '.'))
 sys.path[:0] = [SRC + '/tests']
+import amount  # noqa: E402
 import reader  # noqa: E402
 import reader_intent  # noqa: E402
 
-SLOW = os.environ.get('MQ_PASS') == 'sanitize'
-KILLS = int(os.environ.get('MQ_KILLS', '60' if SLOW else '500'))
-EVERY = int(os.environ.get('MQ_EVERY', '16' if SLOW else '3'))
+KILLS = amount.of('MQ_KILLS', 500, 150, 60)
+EVERY = amount.of('MQ_EVERY', 3, 6, 16)
 AT_ONCE = len(os.sched_getaffinity(0))
 SEED = int(os.environ.get('MQ_SEED', random.randrange(1 << 30)))
 PLACE = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None

@@ -24,11 +24,11 @@ sys.dont_write_bytecode = True
 SRC = os.environ.get('MQ_SRC') or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.abspath(os.environ.get('MQ_BUILD', '.'))
 sys.path[:0] = [SRC + '/tests']
+import amount  # noqa: E402
 import reader  # noqa: E402
 
-SLOW = os.environ.get('MQ_PASS') == 'sanitize'
-KILLS = int(os.environ.get('MQ_KILLS', '50' if SLOW else '500'))
-EVERY = int(os.environ.get('MQ_EVERY', '32' if SLOW else '4'))
+KILLS = amount.of('MQ_KILLS', 500, 150, 50)
+EVERY = amount.of('MQ_EVERY', 4, 8, 32)
 AT_ONCE = len(os.sched_getaffinity(0))
 SEED = int(os.environ.get('MQ_SEED', random.randrange(1 << 30)))
 PLACE = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None

@@ -23,11 +23,11 @@ sys.dont_write_bytecode = True
 SRC = os.environ.get('MQ_SRC') or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.abspath(os.environ.get('MQ_BUILD', '.'))
 sys.path[:0] = [SRC + '/tests']
+import amount  # noqa: E402
 import reader  # noqa: E402
 
-SLOW = os.environ.get('MQ_PASS') == 'sanitize'
-KILLS = int(os.environ.get('MQ_KILLS', '100' if SLOW else '1000'))
-EVERY = int(os.environ.get('MQ_EVERY', '16' if SLOW else '1'))
+KILLS = amount.of('MQ_KILLS', 1000, 300, 100)
+EVERY = amount.of('MQ_EVERY', 1, 2, 16)
 AT_ONCE = len(os.sched_getaffinity(0))
 SEED = int(os.environ.get('MQ_SEED', random.randrange(1 << 30)))
 PLACE = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None

@@ -106,7 +106,9 @@ def chosen(tests, build, names):
 
 def main(arguments):
     quick = '--quick' in arguments or 'MQ_TESTS_BUILD' in os.environ
-    names = [argument for argument in arguments if argument != '--quick']
+    if '--long' in arguments:
+        os.environ['MQ_LONG'] = '1'
+    names = [argument for argument in arguments if argument not in ('--quick', '--long')]
     for name in names:
         if name.startswith('-'):
             sys.exit('tests/run: no option %s (see the head of tests/run)' % name)

@@ -125,7 +125,7 @@ def _text(file):
 
 def _environment(directory, src, build):
     env = {name: value for name, value in os.environ.items()
-           if not name.startswith(('MQ_', 'LC_', 'MAKE', 'MFLAGS'))}
+           if name == 'MQ_LONG' or not name.startswith(('MQ_', 'LC_', 'MAKE', 'MFLAGS'))}
     report = directory + '/reports/report'
     env.update({
         'MQ_SRC': src,

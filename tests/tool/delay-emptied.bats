@@ -85,3 +85,17 @@ fill() {
 	is "$(mq-consume T)" $'x\ny'
 	mq-check
 }
+
+@test "the sorted files of a room in which notes name what was stored long before last, and a cancel ends" {
+	mq-publish --delay 4d --id far -m far T
+	mq-publish --at yesterday -m x T
+	is "$(mq-consume T)" x
+	seq 9000 | mq-publish --delay 3h T
+	mq-topic cancel -q --id far T
+	ls "$MQ_SPOOL/topics/wait@T@/0/" > files
+	grep -q '\.ids$' files
+	grep '\.ids$' files > before
+	is "$(mq-topic delayed --json T | grep -c '"partition"')" 9000
+	ls "$MQ_SPOOL/topics/wait@T@/0/" | grep '\.ids$' | cmp - before # made once, and kept
+	mq-check
+}
