@@ -7,8 +7,8 @@
 #include "sys/sys.h"
 
 /* That a member's file was closed is heard before its lock has gone: it seems to live, and nothing is heard any more. */
-enum { LOOKS_MAX = 3 };
-static const int64_t LOOK_AGAIN_NS[LOOKS_MAX] = {2000000, 20000000, 200000000};
+enum { LOOKS_MAX = 4 };
+static const int64_t LOOK_AGAIN_NS[LOOKS_MAX] = {2000000, 20000000, 200000000, 2000000000};
 static const int64_t LISTEN_NS = 100000000;
 static const int64_t PROBE_NS = 1000000, PROBE_MAX_NS = 1000000000; /* for handlers that outlive a killed member */
 

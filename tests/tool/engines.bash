@@ -62,5 +62,5 @@ until_true() {
 }
 
 lines() { # FILE COUNT: it has so many
-	[ "$(wc -l < "$1")" -ge "$2" ]
+	[ -e "$1" ] && [ "$(wc -l < "$1")" -ge "$2" ]
 }
