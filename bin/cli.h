@@ -54,7 +54,8 @@ enum cli_kind {
 
 /* What to complete where a topic's configuration is set; a test compares it with what mq-topic show tells. */
 #define CLI_TOPIC_KEYS "retention.ms= retention.bytes= segment.bytes= segment.ms= max.message.bytes= compression.type= min.ack= max.bytes= " \
-	"max.messages= when.full= cleanup.policy= ttl.ms= expired.dead= min.insync.replicas= dedupe.ms= dedupe.count="
+	"max.messages= when.full= cleanup.policy= min.cleanable.dirty.ratio= delete.retention.ms= ttl.ms= expired.dead= " \
+	"min.insync.replicas= dedupe.ms= dedupe.count="
 
 struct cli_option {
 	char letter;         /* 0: none */

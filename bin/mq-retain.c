@@ -25,7 +25,8 @@ static const struct cli_tool tool = {
 	.name = "mq-retain",
 	.usage = (const char *const[]){"[OPTION ...] [TOPIC ...]", NULL},
 	.purpose = "Remove what is older than retention.ms or too much for retention.bytes, from cron: whole segments, the oldest first, and "
-	           "nothing that a group has not read. Without a TOPIC of all.",
+	           "nothing that a group has not read. Of topics with cleanup.policy=compact, of each key all but the last record. Without a "
+	           "TOPIC of all.",
 	.options = options,
 	.examples = (const char *const[]){
 		"mq-topic set orders retention.ms=7d segment.ms=1d; mq-retain",
@@ -38,18 +39,27 @@ static const struct cli_tool tool = {
 	.quiet_pipe = true,
 };
 
+/* What went, and then what was made smaller. */
 static int show(void *arg, const struct mq_retained *r)
 {
 	struct args *a = arg;
 
 	if (a->json)
 		printf("{\"v\":1,\"topic\":\"%s\",\"partition\":%u,\"log_start\":%llu,\"records\":%llu,\"segments\":%llu,\"bytes\":%llu,\"dead\":%llu,"
-		       "\"dead_bytes\":%llu,\"dry_run\":%s}\n", r->topic, (unsigned)r->partition, llu(r->log_start), llu(r->records),
-		       llu(r->parts), llu(r->bytes), llu(r->dead), llu(r->dead_bytes), a->req.dry_run ? "true" : "false");
-	else if (a->req.dry_run || a->cli.verbose)
+		       "\"dead_bytes\":%llu,\"compacted\":%llu,\"compacted_bytes\":%llu,\"compacted_into\":%llu,\"compacted_records\":%llu,"
+		       "\"dry_run\":%s}\n", r->topic, (unsigned)r->partition, llu(r->log_start), llu(r->records),
+		       llu(r->parts), llu(r->bytes), llu(r->dead), llu(r->dead_bytes), llu(r->compacted), llu(r->compacted_bytes),
+		       llu(r->compacted_into), llu(r->compacted_records), a->req.dry_run ? "true" : "false");
+	else if ((a->req.dry_run || a->cli.verbose) && (r->parts || r->dead || r->records))
 		printf("%s:%u: %s %llu segments with %llu bytes, %llu records up to %llu%s\n", r->topic, (unsigned)r->partition,
 		       a->req.dry_run ? "would remove" : "removed", llu(r->parts + r->dead), llu(r->bytes + r->dead_bytes), llu(r->records),
 		       llu(r->log_start), r->dead ? " (some of no log any more)" : "");
+	if (!a->json && r->compacted && a->req.dry_run)
+		printf("%s:%u: would compact %llu segments with %llu bytes\n", r->topic, (unsigned)r->partition, llu(r->compacted),
+		       llu(r->compacted_bytes));
+	else if (!a->json && r->compacted && a->cli.verbose)
+		printf("%s:%u: compacted %llu segments with %llu bytes into %llu, without %llu records\n", r->topic, (unsigned)r->partition,
+		       llu(r->compacted), llu(r->compacted_bytes), llu(r->compacted_into), llu(r->compacted_records));
 	return ferror(stdout);
 }
 

@@ -140,6 +140,8 @@ class Partition:
         if path := bad.pop((base, id[:4].hex()), None):
             found.append(Segment(path, (id, base, *epoch)))
         tail, log, limit = self.state.tail, [], (None, None)
+        compacted = [s for s in found if s.reason == 5]  # they stand for others, and are never the head
+        found = [s for s in found if s.reason != 5]
         rank = lambda s: (s.election, s.incarnation, s.base)
         if tail:
             head = next((s for s in found if s.id == tail['segment']), None)
@@ -155,6 +157,7 @@ class Partition:
             if any(base >= head.base for base, _ in bad):
                 raise Refused('what may be the head does not verify')
         self.head = head
+        replaced = []   # (from offset, to offset) that a compacted segment stands for
         joined = False  # over a segment that is missing
         while True:
             log.insert(0, (head, *limit))
@@ -163,7 +166,12 @@ class Partition:
             if head.pred == bytes(16):
                 break
             limit = (None, head.base) if head.told else (head.pred_end, head.pred_offset)
-            before = [s for s in found if s.id == head.pred]
+            before = sorted((s for s in compacted if not head.told and (s.stands, s.stands_end) == (head.pred, head.pred_end)
+                             and s.born_offset == head.pred_offset and s.base <= head.base), key=lambda s: (s.round, s.id))[-1:]
+            if before:
+                limit = before[0].born, head.pred_offset
+                replaced.append((before[0].base, before[0].born_offset))
+            before = before or [s for s in found if s.id == head.pred]
             if not before and not head.told and (path := bad.get((head.pred_base, head.pred[:4].hex()))):
                 before = [Segment(path, (head.pred, head.pred_base, head.election, head.incarnation))]
             if not before:  # gone, or nobody knows its id: the nearest below stands in
@@ -171,10 +179,14 @@ class Partition:
                     self.tell(head.name, 0, 0, None, head.base, 'its predecessor is missing')
                     joined = True
                 limit = None, head.base
-                before = sorted((s for s in found if s.base < head.base), key=lambda s: (s.base, *rank(s)))[-1:]
+                whole = lambda s: s.reason == 5 and s.born_offset == head.base
+                before = sorted((s for s in found + compacted if s.base < head.base and (s.reason != 5 or s.born_offset <= head.base)),
+                                key=lambda s: (whole(s), s.base, *rank(s), s.round))[-1:]
             if not before:
                 break
             head = before[0]
+        if any(s.id == id and any(a <= s.base < b for a, b in replaced) for s in found):
+            return log
         if id in [s.id for s in found] and id not in [s.id for s, *_ in log] and not 0 < log[0][0].base <= self.start:
             raise Refused('the head does not follow the segment that state names')
         return log

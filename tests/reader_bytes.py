@@ -118,7 +118,7 @@ class Segment:
         self.data = read(path)
         if told:
             self.id, self.base, self.election, self.incarnation = told
-            self.pred, self.born = None, 512
+            self.pred, self.born, self.reason = None, 512, 0
             return
         h = self.data[:512]
         if len(h) < 512 or h[:8] != b'mqSegm\r\n' or struct.unpack_from('<I', h, 8)[0] != crc32c(h[12:]):
@@ -129,6 +129,7 @@ class Segment:
         self.id, self.topic, self.pred = h[24:40], h[40:56], h[88:104]
         self.partition, self.reason, self.base, self.election, self.incarnation = struct.unpack_from('<IIQII', h, 56)
         self.pred_base, self.pred_end, self.pred_offset, self.born, self.born_offset = struct.unpack_from('<5Q', h, 104)
+        self.stands, self.stands_end, self.round = h[144:160], *struct.unpack_from('<Q', h, 160), *struct.unpack_from('<I', h, 184)
 
     def header(self, pos):
         """The batch header at pos as a dict, or None where none verifies."""
@@ -142,7 +143,7 @@ class Segment:
                  'who_generation generation number source_start source_end durable')
         b = dict(zip(names.split(), v), pos=pos, end=pos + 128 + v[3])
         b['kind'], b['zip'], b['ack'] = b['flags'] & 3, b['flags'] >> 2 & 3, b['flags'] >> 4 & 3
-        if b['flags'] >> 6 or b['kind'] == 3 or b['zip'] > 1 or b['control'] > 4 or b['who'] > 2:
+        if b['flags'] >> 6 or b['kind'] == 3 or b['zip'] > 1 or b['control'] > 5 or b['who'] > 2:
             raise Refused(f'{self.name}: a batch of a newer format at {pos}')
         control, offsets = b['kind'] == 2, b['next'] - b['base']
         if (max(b['stored'], b['raw']) > (1 << 30) + (1 << 20) or not b['zip'] and b['raw'] != b['stored'] or offsets < 0

@@ -41,7 +41,7 @@ struct mq_topic_facts {
 	bool expired_dead;         /* what a handler would have got, had it not expired, becomes a dead letter */
 	int64_t retention_us, retention_bytes; /* -1: without limit */
 	bool dedupe;               /* ids are looked for before a record that has one is stored */
-	bool deletes;              /* cleanup.policy: old records go */
+	bool deletes, compacts;    /* cleanup.policy: old records go; of each key all but the last one */
 };
 
 /* What lies in one piece that is not appended to any more, and goes as a whole. */
@@ -59,6 +59,13 @@ struct mq_part_span {               /* of a partition */
 struct mq_gone {               /* parts that were removed, added up */
 	uint64_t parts, bytes;     /* of the log */
 	uint64_t dead, dead_bytes; /* of no log any more */
+};
+
+struct mq_compacted_parts {    /* added up */
+	uint64_t parts, bytes;     /* for which others stand now */
+	uint64_t made_bytes;       /* of those */
+	uint64_t records;          /* that went */
+	uint64_t damaged;          /* parts that do not verify, and stay */
 };
 
 struct mq_bounds {

@@ -114,6 +114,7 @@ void mq_engine_spool_fill_facts(const struct mq_topic_conf *c, struct mq_topic_f
 	ret->expired_dead = c->expired_dead == 1;
 	ret->retention_us = c->retention_ms < 0 ? -1 : c->retention_ms * 1000;
 	ret->retention_bytes = c->retention_bytes;
+	ret->compacts = c->cleanup != MQ_CLEANUP_DELETE;
 	ret->deletes = c->cleanup != MQ_CLEANUP_COMPACT;
 	ret->dedupe = c->dedupe_ms > 0 || c->dedupe_count > 0;
 }
@@ -364,6 +365,7 @@ const struct mq_engine mq_engine_file = {
     .archive_backlog = mq_engine_spool_archive_backlog,
     .raise_log_start = mq_engine_spool_raise_log_start,
     .remove_old = mq_engine_spool_remove_old,
+    .compact = mq_engine_spool_compact,
     .check = mq_engine_spool_check,
     .room_open = mq_engine_spool_room_open,
     .room_close = mq_engine_spool_room_close,

@@ -2,8 +2,10 @@
 /* The spool as an engine: what retention asks. */
 #include "api/engine_spool_private.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
+#include "log/compact.h"
 #include "log/old.h"
 #include "spool/archive.h"
 #include "spool/internal.h"
@@ -153,6 +155,37 @@ int mq_engine_spool_remove_old(struct mq_store *s, const char *topic, uint32_t p
 	sum->bytes += old.bytes;
 	sum->dead += dead.segments;
 	sum->dead_bytes += dead.bytes;
+	mq_cursor_release(&c);
+	mq_topic_release(&t);
+	return rc;
+}
+
+int mq_engine_spool_compact(struct mq_store *s, struct mq_retain *r, const char *topic, uint32_t p, bool (*stopping)(void *arg), void *arg,
+                            struct mq_compacted_parts *sum, struct mq_err *err)
+{
+	struct mq_compact_options opt = {.dry_run = s->looks, .stopping = stopping, .arg = arg};
+	struct mq_compacted done = {0};
+	struct mq_cursor c;
+	struct mq_topic t;
+	int rc;
+
+	if (!s->looks && r->lock < 0) /* two at once would do the same work twice, and there is no room for either */
+		return mq_err_set(err, -ENOSPC, "%s:%u: not compacted: there is no space even for a lock", topic, p);
+	rc = open_partition(&t, &c, s, topic, p, err);
+	if (rc < 0)
+		return rc;
+	opt.segment_bytes = mq_topic_conf_segment_bytes(&t.conf);
+	opt.dirty_millionths = (uint32_t)t.conf.dirty_millionths;
+	/* A key that moved with a growth may have an older record in another partition, which a tombstone here hides. */
+	opt.tombstones_us = t.conf.delete_retention_ms < 0 || t.conf.n_generations > 1 ? -1 : t.conf.delete_retention_ms * 1000;
+	opt.zip = (enum mq_batch_zip)t.conf.compression;
+	opt.mode = t.spool->file_mode;
+	rc = mq_cursor_compact(&c, &opt, &done, err);
+	sum->parts += done.segments;
+	sum->bytes += done.bytes;
+	sum->made_bytes += done.made_bytes;
+	sum->records += done.records;
+	sum->damaged += done.damaged;
 	mq_cursor_release(&c);
 	mq_topic_release(&t);
 	return rc;

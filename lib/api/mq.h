@@ -456,6 +456,8 @@ struct mq_retained {       /* of a partition from which something goes; strings 
 	uint64_t log_start, records; /* the log start as it is then, and how many records went below it now */
 	uint64_t parts, bytes;       /* of files that are removed */
 	uint64_t dead, dead_bytes;   /* of files that were of no log any more, and are removed */
+	/* Of files for which others stand now; of those; records that went, since their key came again, or with a dry run 0. */
+	uint64_t compacted, compacted_bytes, compacted_into, compacted_records;
 };
 struct mq_retain_request {
 	const char *const *topics; /* none: all, and what mq keeps for itself */
@@ -470,6 +472,7 @@ struct mq_retain_request {
 };
 struct mq_retain_report {
 	uint64_t records, parts, bytes, dead, dead_bytes;
+	uint64_t compacted, compacted_bytes, compacted_into, compacted_records;
 	uint64_t failed;           /* topics and partitions that could not be looked at or freed: said by a notice each, the rest is done */
 };
 /* What is older than retention.ms, or too much for retention.bytes, goes: whole segments, the oldest first, the last one never, and

@@ -123,7 +123,7 @@ static const char *newer(const uint8_t *p)
 		return "kind";
 	if ((flags >> ZIP_SHIFT & 3) > MQ_BATCH_ZSTD)
 		return "compression";
-	if (mq_get_le16(p + AT_CONTROL) > MQ_CONTROL_GENERATION)
+	if (mq_get_le16(p + AT_CONTROL) > MQ_CONTROL_COMPACTED)
 		return "control type";
 	if (mq_get_le32(p + AT_WHO_KIND) > MQ_WHO_MOVER)
 		return "who kind";

@@ -30,6 +30,7 @@ enum mq_control {
 	MQ_CONTROL_REGISTER = 2,
 	MQ_CONTROL_GAP = 3,
 	MQ_CONTROL_GENERATION = 4,
+	MQ_CONTROL_COMPACTED = 5, /* its offsets held records that compaction took away; no body */
 };
 enum mq_who_kind { MQ_WHO_NOBODY = 0, MQ_WHO_PRODUCER = 1, MQ_WHO_MOVER = 2 };
 

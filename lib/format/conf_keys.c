@@ -55,6 +55,37 @@ static bool octal(const char *text, uint64_t *ret)
 	return true;
 }
 
+/* "0.5", "1": up to six decimals. */
+static bool ratio(const char *text, uint64_t *ret)
+{
+	size_t n = strspn(text, "0123456789");
+	uint64_t v = 0, unit = 1000000;
+
+	if (n != 1 || (text[1] && text[1] != '.') || (text[1] == '.' && !text[2]))
+		return false;
+	v = (uint64_t)(text[0] - '0') * unit;
+	for (text += 1 + (text[1] == '.'); *text; text++) {
+		unit /= 10;
+		if (*text < '0' || *text > '9' || unit == 0)
+			return false;
+		v += (uint64_t)(*text - '0') * unit;
+	}
+	*ret = v;
+	return true;
+}
+
+/* As it is read: "0.5", "1". */
+static int print_ratio(int64_t v, struct mq_buf *out)
+{
+	char text[32];
+	int n = snprintf(text, sizeof text, "%" PRId64 ".%06" PRId64, v / 1000000, v % 1000000);
+
+	while (text[n - 1] == '0')
+		n--;
+	n -= text[n - 1] == '.';
+	return mq_buf_add(out, text, (size_t)n);
+}
+
 /* "7d" or a number of milliseconds. */
 static bool milliseconds(const char *text, uint64_t *ret)
 {
@@ -76,6 +107,8 @@ static bool number(const struct mq_conf_key *k, const char *text, uint64_t *ret)
 		return milliseconds(text, ret);
 	case MQ_CONF_OCTAL:
 		return octal(text, ret);
+	case MQ_CONF_RATIO:
+		return ratio(text, ret);
 	default:
 		return mq_to_u64(text, ret, NULL) == 0;
 	}
@@ -89,6 +122,9 @@ static int refuse_number(const struct mq_conf_key *k, const char *text, struct m
 	const char *format = k->type == MQ_CONF_OCTAL ? "%s=%s: must be %s from %#" PRIo64 " to %#" PRIo64 "%s"
 	                                              : "%s=%s: must be %s from %" PRId64 " to %" PRId64 "%s";
 	char text_of[512];
+
+	if (k->type == MQ_CONF_RATIO)
+		return mq_err_set(err, MQ_EUSAGE, "%s=%s: must be a part of the whole, from 0 to 1 (as 0.5)", k->name, text);
 	int64_t least = k->min < 0 ? 0 : k->min;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
@@ -129,6 +165,8 @@ int mq_conf_key_print(const struct mq_conf_key *k, const void *conf, struct mq_b
 	int64_t v = mq_conf_key_value(k, conf);
 	if (k->type == MQ_CONF_OCTAL)
 		return mq_buf_printf(out, "%04" PRIo64, (uint64_t)v);
+	if (k->type == MQ_CONF_RATIO)
+		return print_ratio(v, out);
 	if (k->type != MQ_CONF_WORD)
 		return mq_buf_printf(out, "%" PRId64, v);
 	const char *word = k->words;

@@ -23,6 +23,7 @@ enum mq_conf_type {
 	MQ_CONF_MS,
 	MQ_CONF_WORD,  /* one of words: "none|zstd", the value is its place */
 	MQ_CONF_OCTAL,
+	MQ_CONF_RATIO, /* 0 to 1 in decimals, the value is in millionths */
 };
 
 struct mq_conf_key {

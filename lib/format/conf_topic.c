@@ -30,6 +30,8 @@ static const struct mq_conf_key KEYS[] = {
 	{"max.messages", MQ_CONF_COUNT, AT(max_messages), -1, INT64_MAX, -1, NULL},
 	{"when.full", MQ_CONF_WORD, AT(when_full), 0, 0, 0, "block|fail|drop-oldest"},
 	{"cleanup.policy", MQ_CONF_WORD, AT(cleanup), 0, 0, 0, "delete|compact|compact,delete"},
+	{"min.cleanable.dirty.ratio", MQ_CONF_RATIO, AT(dirty_millionths), 0, 1000000, 500000, NULL},
+	{"delete.retention.ms", MQ_CONF_MS, AT(delete_retention_ms), -1, MS_MAX, DAY_MS, NULL},
 	{"ttl.ms", MQ_CONF_MS, AT(ttl_ms), -1, MS_MAX, -1, NULL},
 	{"expired.dead", MQ_CONF_WORD, AT(expired_dead), 0, 0, 0, "false|true"},
 	{"min.insync.replicas", MQ_CONF_COUNT, AT(min_insync_replicas), 1, 100, 2, NULL},

@@ -54,6 +54,8 @@ struct mq_topic_conf {
 	int64_t max_messages;         /* max.messages */
 	int64_t when_full;            /* when.full: enum mq_when_full */
 	int64_t cleanup;              /* cleanup.policy: enum mq_cleanup */
+	int64_t dirty_millionths;     /* min.cleanable.dirty.ratio */
+	int64_t delete_retention_ms;  /* delete.retention.ms */
 	int64_t ttl_ms;               /* ttl.ms */
 	int64_t expired_dead;         /* expired.dead: 0, 1 */
 	int64_t min_insync_replicas;  /* min.insync.replicas */

@@ -31,7 +31,14 @@ enum { /* the byte table of mq-spool(5) */
 	AT_PRED_END_OFFSET = 120,
 	AT_BORN_END_POS = 128,
 	AT_BORN_END_OFFSET = 136,
+	AT_STANDS_ID = 144,
+	AT_STANDS_END_POS = 160,
+	AT_CLEAN_OFFSET = 168,
+	AT_WRITTEN = 176,
+	AT_ROUND = 184,
 };
+
+enum { MARK = 0xc0 };
 
 static uint32_t header_crc(const uint8_t *bytes)
 {
@@ -61,6 +68,11 @@ void mq_segment_header_encode(const struct mq_segment_header *h, uint8_t ret_byt
 	mq_put_le64(to + AT_PRED_END_OFFSET, h->pred_end_offset);
 	mq_put_le64(to + AT_BORN_END_POS, h->born_end_pos);
 	mq_put_le64(to + AT_BORN_END_OFFSET, h->born_end_offset);
+	memcpy(to + AT_STANDS_ID, h->stands_id.b, 16);
+	mq_put_le64(to + AT_STANDS_END_POS, h->stands_end_pos);
+	mq_put_le64(to + AT_CLEAN_OFFSET, h->clean_offset);
+	mq_put_le64(to + AT_WRITTEN, (uint64_t)h->written_us);
+	mq_put_le32(to + AT_ROUND, h->round);
 	mq_put_le32(to + AT_CRC, header_crc(to));
 }
 
@@ -79,10 +91,15 @@ static void unpack(const uint8_t *p, struct mq_segment_header *ret)
 	    .pred_end_offset = mq_get_le64(p + AT_PRED_END_OFFSET),
 	    .born_end_pos = mq_get_le64(p + AT_BORN_END_POS),
 	    .born_end_offset = mq_get_le64(p + AT_BORN_END_OFFSET),
+	    .stands_end_pos = mq_get_le64(p + AT_STANDS_END_POS),
+	    .clean_offset = mq_get_le64(p + AT_CLEAN_OFFSET),
+	    .written_us = (int64_t)mq_get_le64(p + AT_WRITTEN),
+	    .round = mq_get_le32(p + AT_ROUND),
 	};
 	memcpy(ret->id.b, p + AT_ID, 16);
 	memcpy(ret->topic_id, p + AT_TOPIC_ID, 16);
 	memcpy(ret->pred_id.b, p + AT_PRED_ID, 16);
+	memcpy(ret->stands_id.b, p + AT_STANDS_ID, 16);
 }
 
 int mq_segment_header_decode(const uint8_t bytes[MQ_SEGMENT_HEADER_LEN], struct mq_segment_header *ret,
@@ -111,6 +128,29 @@ int mq_segment_header_decode(const uint8_t bytes[MQ_SEGMENT_HEADER_LEN], struct 
 bool mq_segment_id_equal(const struct mq_segment_id *a, const struct mq_segment_id *b)
 {
 	return memcmp(a->b, b->b, sizeof a->b) == 0;
+}
+
+void mq_segment_id_mark(struct mq_segment_id *id, const struct mq_segment_id *stands_for)
+{
+	id->b[0] = stands_for->b[8];
+	id->b[1] = stands_for->b[9];
+	id->b[3] = MARK;
+}
+
+void mq_segment_id_unmark(struct mq_segment_id *id)
+{
+	if (id->b[3] == MARK)
+		id->b[3] = 0;
+}
+
+bool mq_segment_id_marked(const uint8_t id4[4])
+{
+	return id4[3] == MARK;
+}
+
+bool mq_segment_id_marked_for(const uint8_t id4[4], const struct mq_segment_id *stands_for)
+{
+	return id4[3] == MARK && id4[0] == stands_for->b[8] && id4[1] == stands_for->b[9];
 }
 
 bool mq_segment_id_none(const struct mq_segment_id *a)

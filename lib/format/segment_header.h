@@ -41,6 +41,12 @@ struct mq_segment_header {
 	uint64_t pred_end_offset;
 	uint64_t born_end_pos; /* bytes of this file synced before it was named, ≥ 512 */
 	uint64_t born_end_offset;
+	/* Of one that stands for others, those from pred's end to this one's, its own: */
+	struct mq_segment_id stands_id; /* the last of them that a successor names, and the end that it tells */
+	uint64_t stands_end_pos;
+	uint64_t clean_offset; /* keys below were looked for in what came before them; at most born_end_offset */
+	int64_t written_us;    /* when the youngest of them was written last, by the file system */
+	uint32_t round;        /* of two that stand for the same, the higher */
 	bool blind; /* not from the file, whose header does not verify: only id and base are known, from others */
 };
 
@@ -52,6 +58,13 @@ int mq_segment_header_decode(const uint8_t bytes[MQ_SEGMENT_HEADER_LEN], struct 
 
 bool mq_segment_id_equal(const struct mq_segment_id *a, const struct mq_segment_id *b);
 bool mq_segment_id_none(const struct mq_segment_id *a);
+
+/* What a name shows of a segment that stands for others: a mark that ids of other segments do not have, so that a look at the names
+ * finds them, and two bytes of the id of the last segment it stands for, so that few are opened in vain. */
+void mq_segment_id_mark(struct mq_segment_id *id, const struct mq_segment_id *stands_for);
+void mq_segment_id_unmark(struct mq_segment_id *id);
+bool mq_segment_id_marked(const uint8_t id4[4]);
+bool mq_segment_id_marked_for(const uint8_t id4[4], const struct mq_segment_id *stands_for);
 
 /* "00000000000000004096.1f0c22ab.seg"; suffix is "seg" or "idx". */
 void mq_segment_name(uint64_t base, const struct mq_segment_id *id, const char *suffix,

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "log/chain_internal.h"
 #include "log/start.h"
 #include "sys/sys.h"
 
@@ -18,6 +19,7 @@ void mq_chain_init(struct mq_chain *c)
 void mq_chain_release(struct mq_chain *c)
 {
 	free(c->seg);
+	mq_buf_release(&c->stands);
 	mq_chain_init(c);
 }
 
@@ -57,7 +59,7 @@ int mq_chain_each_file(int dir, int (*fn)(void *arg, const char *name), void *ar
 	return rc;
 }
 
-static int epoch_cmp(const struct mq_epoch *a, const struct mq_epoch *b)
+int mq_chain_epoch_cmp(const struct mq_epoch *a, const struct mq_epoch *b)
 {
 	if (a->election != b->election)
 		return a->election < b->election ? -1 : 1;
@@ -119,47 +121,41 @@ static int add_front(struct mq_chain *c, const struct mq_segment_header *h, stru
 	return 0;
 }
 
-/* ---- what came before a segment whose header does not verify, or whose predecessor is missing ---- */
-struct pred_search {
-	int dir;
-	const struct mq_segment_header *next;
-	struct mq_segment_header best;
-	uint64_t size;
-	bool found;
-};
-
-static int consider_pred(void *arg, const char *name)
+/* The one that stands for what came before seg[0]: 1, 0 there is none. */
+static int step_to_stand_in(struct mq_chain *c, int dir, bool again, struct mq_err *err)
 {
-	struct pred_search *q = arg;
+	struct mq_segment_header *next = &c->seg[0];
 	struct mq_segment s;
-	uint64_t base;
-	uint8_t id4[4];
+	int rc = mq_chain_stand_in(c, dir, next, again, &s, err);
 
-	if (!mq_segment_name_parse(name, "seg", &base, id4) || base >= q->next->base_offset ||
-	    (q->found && base < q->best.base_offset) || mq_segment_open(&s, q->dir, base, id4, false, NULL) < 0)
-		return 0;
-	if (mq_chain_siblings(&s.h, q->next) && (!q->found || base > q->best.base_offset || epoch_cmp(&s.h.epoch, &q->best.epoch) > 0) &&
-	    mq_segment_size(&s, &q->size, NULL) == 0) {
-		q->best = s.h;
-		q->found = true;
-	}
+	if (rc <= 0)
+		return rc;
+	next->pred_id = s.h.id;
+	next->pred_base = s.h.base_offset;
+	next->pred_end_pos = s.h.born_end_pos;
+	rc = add_front(c, &s.h, err);
 	mq_segment_release(&s);
-	return 0;
+	return rc < 0 ? rc : 1;
 }
 
-/* 1: the file of the highest base below stands in.  0: there is none. */
-static int guess_pred(int dir, struct mq_segment_header *h, struct mq_err *err)
+/* What seg[0] names is not there: removed by retention, or lost; whoever knows the log start can tell. */
+static int step_over(struct mq_chain *c, int dir, bool by_id, struct mq_err *err)
 {
-	struct pred_search q = {.dir = dir, .next = h};
-	int rc = mq_chain_each_file(dir, consider_pred, &q, err);
+	struct mq_segment_header *next = &c->seg[0];
+	int rc;
 
-	if (rc < 0 || !q.found)
-		return rc;
-	h->pred_id = q.best.id;
-	h->pred_base = q.best.base_offset;
-	h->pred_end_pos = q.size; /* at most; the end offset says where */
-	h->pred_end_offset = h->base_offset;
-	return 1;
+	if (err)
+		err->code = 0, err->text[0] = 0;
+	rc = step_to_stand_in(c, dir, true, err);
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
+	rc = mq_chain_is_replaced(c, dir, next, err);
+	if (rc == 1)
+		return mq_err_set(err, -ENOENT, "compaction was quicker: look again");
+	if (rc == 0 && !by_id)
+		rc = mq_chain_guess(dir, next, err);
+	c->whole = rc == 0;
+	return rc < 0 ? rc : 0;
 }
 
 /* One segment more, if there is one.  by_id: none stands in for one that is missing. */
@@ -167,7 +163,7 @@ static int step_back(struct mq_chain *c, int dir, bool by_id, struct mq_err *err
 {
 	struct mq_segment_header *next = &c->seg[0], told;
 	struct mq_segment s;
-	int rc = next->blind ? guess_pred(dir, next, err) : 0;
+	int rc = next->blind ? mq_chain_guess(dir, next, err) : 0;
 
 	if (rc < 0)
 		return rc;
@@ -175,18 +171,16 @@ static int step_back(struct mq_chain *c, int dir, bool by_id, struct mq_err *err
 		c->whole = true;
 		return 0;
 	}
+	rc = step_to_stand_in(c, dir, false, err);
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
 	rc = mq_segment_open(&s, dir, next->pred_base, next->pred_id.b, false, err);
 	if (rc == MQ_EDAMAGE) {
 		told = told_by(next);
 		rc = mq_segment_open_blind(&s, dir, &told, false, err);
 	}
-	if (rc == -ENOENT) { /* removed by retention, or lost: whoever knows the log start can tell */
-		if (err)
-			err->code = 0, err->text[0] = 0;
-		rc = by_id ? 0 : guess_pred(dir, next, err);
-		c->whole = rc == 0;
-		return rc < 0 ? rc : 0;
-	}
+	if (rc == -ENOENT)
+		return step_over(c, dir, by_id, err);
 	if (rc < 0)
 		return rc;
 	if (!mq_segment_id_equal(&s.h.id, &next->pred_id) || s.h.base_offset > next->base_offset)
@@ -243,8 +237,12 @@ static int consider(void *arg, const char *name)
 		mq_segment_release(&s);
 		return 0;
 	}
+	if (s.h.reason == MQ_SEGMENT_COMPACT) { /* what it stands for has a successor */
+		mq_segment_release(&s);
+		return 0;
+	}
 	h->told_here |= mq_segment_id_equal(&s.h.id, &h->told->id);
-	cmp = epoch_cmp(&s.h.epoch, &h->best.epoch);
+	cmp = mq_chain_epoch_cmp(&s.h.epoch, &h->best.epoch);
 	if (cmp == 0)
 		cmp = s.h.base_offset < h->best.base_offset ? -1 : s.h.base_offset > h->best.base_offset;
 	if (!h->found || cmp > 0) {
@@ -258,6 +256,12 @@ static int consider(void *arg, const char *name)
 	return 0;
 }
 
+static bool is_or_stands_for(const struct mq_segment_header *h, const struct mq_segment_header *told)
+{
+	return mq_segment_id_equal(&h->id, &told->id) ||
+	       (h->reason == MQ_SEGMENT_COMPACT && h->base_offset <= told->base_offset && told->base_offset < h->born_end_offset);
+}
+
 /* Does the head follow the segment told, one by one?  1, 0.  What lies below the log start may have been removed. */
 static int follows(int dir, const struct mq_segment_header *head, const struct mq_segment_header *told, struct mq_err *err)
 {
@@ -268,8 +272,7 @@ static int follows(int dir, const struct mq_segment_header *head, const struct m
 
 	mq_chain_init(&c);
 	rc = add_front(&c, head, err);
-	while (rc == 0 && !(found = mq_segment_id_equal(&c.seg[0].id, &told->id)) && !c.whole &&
-	       c.seg[0].base_offset >= told->base_offset)
+	while (rc == 0 && !(found = is_or_stands_for(&c.seg[0], told)) && !c.whole && c.seg[0].base_offset >= told->base_offset)
 		rc = step_back(&c, dir, true, err);
 	if (rc == 0 && !found)
 		rc = mq_start_read(dir, told->topic_id, &log_start, err);
@@ -314,7 +317,7 @@ int mq_chain_load(struct mq_chain *c, int dir, const struct mq_segment_header *h
 	int rc;
 
 	c->n = 0;
-	c->whole = false;
+	c->whole = c->listed = false;
 	rc = add_front(c, head, err);
 	return rc < 0 ? rc : mq_chain_extend(c, dir, offset, err);
 }

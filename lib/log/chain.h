@@ -13,6 +13,11 @@
  * the tail, tells the id that they are sealed with (blind).  What came before such a segment is the file of the
  * highest base below it, and it ends where the offsets do.  That file stands in for a predecessor that is missing, too:
  * what lies below it is still of the log, and the offsets between its end and its successor's base are in no file.
+ *
+ * A segment of reason MQ_SEGMENT_COMPACT is never the head.  It stands for a run of others, of which its header names the last one by
+ * the id and the end that a successor tells of; where a chain comes to that id and that end, it goes on with the one that stands for
+ * it, and from there with what came before the run.  Of two the one of the later round.  In `seg` the link is as if the successor
+ * had named it.
  */
 #ifndef MQ_LOG_CHAIN_H
 #define MQ_LOG_CHAIN_H
@@ -20,6 +25,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/buf.h"
 #include "format/state.h"
 #include "segment/segment.h"
 
@@ -27,6 +33,8 @@ struct mq_chain {
 	struct mq_segment_header *seg; /* oldest loaded first; the last is the head */
 	size_t n, cap;
 	bool whole;                    /* seg[0] is the oldest segment that is there */
+	bool listed;                   /* names of those that may stand for others were listed: struct mq_chain_name */
+	struct mq_buf stands;
 };
 
 void mq_chain_init(struct mq_chain *c);
@@ -40,6 +48,13 @@ bool mq_chain_siblings(const struct mq_segment_header *a, const struct mq_segmen
 int mq_chain_foreign(struct mq_err *err); /* what to say where there is nothing else */
 /* Find the head by listing.  1: there is one; 0: no segment at all.  The one that is told may be it though its header is bad. */
 int mq_chain_find_head(int dir, const struct mq_segment_header *told, struct mq_segment_header *ret, struct mq_err *err);
+/* chain_stand.c.  1: *ret stands for what came before `next`, and is to be released; 0: nothing does.  again: list anew. */
+int mq_chain_stand_in(struct mq_chain *c, int dir, const struct mq_segment_header *next, bool again, struct mq_segment *ret,
+                      struct mq_err *err);
+/* 1: something stands for `h` itself, so the chain that it is in is an old one. */
+int mq_chain_is_replaced(struct mq_chain *c, int dir, const struct mq_segment_header *h, struct mq_err *err);
+/* Is `pred`, of a chain, what `next` names, or does it stand for that?  next: as its own file says. */
+bool mq_chain_joins(const struct mq_segment_header *pred, const struct mq_segment_header *next);
 /* Open the segment of a header that was found here, blind where that is. */
 int mq_chain_open(const struct mq_segment_header *h, int dir, bool writable, struct mq_segment *ret, struct mq_err *err);
 

@@ -142,6 +142,14 @@ static int look_for(struct mq_cursor *c, uint64_t expected, struct mq_err *err)
 	return rc < 0 ? rc : 1;
 }
 
+/* A look at the end may have found that another segment stands for the one it was in. */
+static int regain(struct mq_cursor *c, struct mq_err *err)
+{
+	int rc = c->positioned || c->chain.n == 0 ? 0 : look_for(c, c->next_offset, err);
+
+	return rc < 0 ? rc : 0;
+}
+
 /* At the bound: go on in the successor, or see whether there is more.  1: go on; 0: the end. */
 static int advance(struct mq_cursor *c, struct mq_cursor_loss *ret_loss, struct mq_err *err)
 {
@@ -200,6 +208,10 @@ int mq_cursor_next(struct mq_cursor *c, struct mq_cursor_view *ret, struct mq_cu
 {
 	c->given = false;
 	mq_cursor_forget_given(c);
+	int back = regain(c, err);
+
+	if (back < 0)
+		return back;
 	for (;;) {
 		struct mq_batch b;
 		const uint8_t *body;

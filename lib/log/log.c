@@ -51,6 +51,7 @@ static int first_segment(int dir, const struct mq_log_options *opt, struct mq_er
 
 	if (rc < 0)
 		return mq_err_sys(err, rc, "cannot draw a segment id");
+	mq_segment_id_unmark(&h.id);
 	memcpy(h.topic_id, opt->topic_id, sizeof h.topic_id);
 	rc = mq_segment_begin(&s, dir, &h, opt->mode, err);
 	if (rc < 0)

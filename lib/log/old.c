@@ -52,6 +52,8 @@ static int look_at(const struct mq_cursor *c, size_t i, struct mq_old *ret, stru
 		return mq_err_sys(err, rc, "%s: cannot look at %s", c->label, name);
 	*ret = (struct mq_old){.base = h->base_offset, .end = mq_chain_end_offset(&c->chain, i), .bytes = mq_chain_end_pos(&c->chain, i),
 	                       .batch_us = INT64_MIN, .file_us = st.mtime_ns / 1000};
+	if (h->reason == MQ_SEGMENT_COMPACT)
+		ret->file_us = h->written_us;
 	if (st.size < ret->bytes) /* a stand-in's end is told by offsets alone */
 		ret->bytes = st.size;
 	return 1;
@@ -145,7 +147,7 @@ static int is_sound(const struct mq_cursor *c, struct mq_err *err)
 		rc = mq_segment_open(&s, c->dir, h->base_offset, h->id.b, false, err);
 		if (rc < 0)
 			return rc == -ENOENT || rc == MQ_EDAMAGE ? 0 : rc;
-		rc = mq_segment_id_equal(&s.h.id, &h->id) && (i > 0 ? mq_segment_id_equal(&s.h.pred_id, &chain->seg[i - 1].id)
+		rc = mq_segment_id_equal(&s.h.id, &h->id) && (i > 0 ? mq_chain_joins(&chain->seg[i - 1], &s.h)
 		                                                   : mq_segment_id_none(&s.h.pred_id) || c->log_start >= h->base_offset);
 		mq_segment_release(&s);
 	}
@@ -160,6 +162,22 @@ static bool is_below(const struct mq_segment_header *a, const struct mq_segment_
 	if (a->epoch.incarnation != head->epoch.incarnation)
 		return a->epoch.incarnation < head->epoch.incarnation;
 	return a->base_offset < head->base_offset;
+}
+
+/* Since when one that begins there may be dead though nobody has written it for long: since another stands for it. */
+static int64_t replaced_ns(const struct dead *d, uint64_t base)
+{
+	for (size_t i = 0; i < d->c->chain.n; i++) {
+		const struct mq_segment_header *h = &d->c->chain.seg[i];
+		char name[MQ_SEGMENT_NAME_MAX];
+		struct mq_stat st;
+
+		if (h->reason != MQ_SEGMENT_COMPACT || base < h->base_offset || base >= h->born_end_offset)
+			continue;
+		mq_segment_name(h->base_offset, &h->id, "seg", name);
+		return mq_sys->statat(d->c->dir, name, &st) < 0 ? INT64_MAX : st.mtime_ns;
+	}
+	return INT64_MIN;
 }
 
 /* 1: of this partition, not in the log, and older than that.  What does not verify is left for people to look at. */
@@ -183,7 +201,7 @@ static int is_dead(const struct dead *d, const char *name, struct mq_segment_hea
 	if (rc < 0)
 		return mq_err_sys(d->err, rc, "%s: cannot look at %s", d->c->label, name);
 	*ret_size = st.size;
-	return st.mtime_ns < d->before_ns && mq_chain_siblings(ret, head) && is_below(ret, head);
+	return st.mtime_ns < d->before_ns && mq_chain_siblings(ret, head) && is_below(ret, head) && replaced_ns(d, base) < d->before_ns;
 }
 
 static int remove_dead(void *arg, const char *name)
@@ -200,6 +218,18 @@ static int remove_dead(void *arg, const char *name)
 	return rc < 0 ? rc : 0;
 }
 
+/* Whoever named a segment that stands for others may have been killed before its name was durable.  1. */
+static int names_last(const struct mq_cursor *c, struct mq_err *err)
+{
+	for (size_t i = 0; i < c->chain.n; i++)
+		if (c->chain.seg[i].reason == MQ_SEGMENT_COMPACT) {
+			int rc = mq_sys->fsync(c->dir);
+
+			return rc < 0 ? mq_err_sys(err, rc, "cannot sync the directory") : 1;
+		}
+	return 1;
+}
+
 int mq_cursor_remove_dead(struct mq_cursor *c, int64_t before_ns, bool dry_run, struct mq_removed *sum, struct mq_err *err)
 {
 	struct mq_err why = MQ_ERR_INIT;
@@ -208,6 +238,8 @@ int mq_cursor_remove_dead(struct mq_cursor *c, int64_t before_ns, bool dry_run, 
 
 	if (rc == 0)
 		rc = is_sound(c, &why);
+	if (rc == 1 && !dry_run)
+		rc = names_last(c, &why);
 	if (rc == 1)
 		rc = mq_chain_each_file(c->dir, remove_dead, &d, &why);
 	return rc < 0 && !err->code ? mq_err_set(err, rc, "%s: %s", c->label, why.text) : rc;

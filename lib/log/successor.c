@@ -123,6 +123,7 @@ static int make(struct mq_log *log, const struct mq_successor *how, struct mq_se
 
 	if (rc < 0)
 		return mq_err_sys(err, rc, "cannot draw a segment id");
+	mq_segment_id_unmark(&h.id);
 	memcpy(h.topic_id, log->opt.topic_id, sizeof h.topic_id);
 	if (how->new_incarnation)
 		h.epoch.incarnation++;

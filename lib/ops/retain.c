@@ -26,6 +26,7 @@ struct partition {
 	uint64_t want;       /* what is to go ends here, */
 	uint64_t held;       /* and what is needed begins here */
 	struct mq_gone gone; /* below want and held */
+	struct mq_compacted_parts compacted;
 	bool timed;
 };
 
@@ -124,14 +125,22 @@ static int tell(struct partition *part, uint64_t start)
 {
 	const struct mq_gone *g = &part->gone;
 	struct mq_retain_report *sum = part->r->sum;
-	struct mq_retained one = {part->topic, part->number, start, start - part->log_start, g->parts, g->bytes, g->dead, g->dead_bytes};
+	const struct mq_compacted_parts *c = &part->compacted;
+	struct mq_retained one = {part->topic, part->number, start, start - part->log_start, g->parts, g->bytes, g->dead, g->dead_bytes,
+	                          c->parts, c->bytes, c->made_bytes, c->records};
 
 	sum->records += one.records;
 	sum->parts += one.parts;
 	sum->bytes += one.bytes;
 	sum->dead += one.dead;
 	sum->dead_bytes += one.dead_bytes;
-	return part->r->req->retained && (one.parts || one.dead || one.records) ? part->r->req->retained(part->r->req->arg, &one) : 0;
+	sum->compacted += one.compacted;
+	sum->compacted_bytes += one.compacted_bytes;
+	sum->compacted_into += one.compacted_into;
+	sum->compacted_records += one.compacted_records;
+	if (!part->r->req->retained || (!one.parts && !one.dead && !one.records && !one.compacted))
+		return 0;
+	return part->r->req->retained(part->r->req->arg, &one);
 }
 
 static int remove_parts(struct partition *part, uint64_t start, struct mq_err *err)
@@ -146,6 +155,26 @@ static int remove_parts(struct partition *part, uint64_t start, struct mq_err *e
 		part->gone.parts = would.parts;
 		part->gone.bytes = would.bytes;
 	}
+	return rc;
+}
+
+static bool is_stopping(void *arg)
+{
+	return mq_stopping(arg);
+}
+
+/* Of what is left then. */
+static int compact(struct partition *part, struct mq_err *err)
+{
+	struct mq_retaining *r = part->r;
+	int rc;
+
+	if (!part->facts || !part->facts->compacts || !r->e->compact)
+		return 0;
+	rc = r->e->compact(r->mq->store, r->memory, part->topic, part->number, is_stopping, r->mq, &part->compacted, err);
+	if (part->compacted.damaged)
+		mq_ops_notice(r->mq, 0, "%s:%u: %" PRIu64 " segments do not verify and were not compacted: run mq-check", part->topic, part->number,
+		              part->compacted.damaged);
 	return rc;
 }
 
@@ -173,6 +202,8 @@ static int free_partition(struct partition *part, struct mq_err *err)
 		rc = r->e->raise_log_start(r->mq->store, part->topic, part->number, &start, settle, part, err);
 	if (rc == 0) {
 		rc = remove_parts(part, start, err);
+		if (rc == 0)
+			rc = compact(part, err);
 		told = tell(part, start);
 	}
 	return rc < 0 ? rc : told;

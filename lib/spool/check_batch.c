@@ -50,6 +50,8 @@ static const char *control_fault(const struct mq_batch *b, const uint8_t *body, 
 	case MQ_CONTROL_GAP:
 		*ret_is_gap = mq_gap_decode(body, b->stored_len, ret_gap) == 0;
 		return *ret_is_gap ? NULL : "a gap batch contradicts itself";
+	case MQ_CONTROL_COMPACTED:
+		return b->stored_len == 0 ? NULL : "a batch that stands for what was compacted has a body";
 	case MQ_CONTROL_GENERATION:
 		return mq_generation_decode(body, b->stored_len, &g) == 0 ? NULL : "a generation batch contradicts itself";
 	default:

@@ -105,21 +105,6 @@ int mq_check_list(struct mq_check_partition *part)
 	return 0;
 }
 
-/* Does its header say that it is of this partition?  Else somebody copied it here: it is none of the log. */
-static bool own(const struct mq_check_partition *part, const struct mq_check_file *f)
-{
-	return f->header == 0 && memcmp(f->h.topic_id, part->t->conf.id, 16) == 0 && f->h.partition == part->number;
-}
-
-static int rank(const struct mq_segment_header *a, const struct mq_segment_header *b)
-{
-	if (a->epoch.election != b->epoch.election)
-		return a->epoch.election < b->epoch.election ? -1 : 1;
-	if (a->epoch.incarnation != b->epoch.incarnation)
-		return a->epoch.incarnation < b->epoch.incarnation ? -1 : 1;
-	return a->base_offset < b->base_offset ? -1 : a->base_offset > b->base_offset;
-}
-
 /* n where there is none.  A file of bad header is the head where the trusted tail says so, or where none of good header
  * begins behind it. */
 static size_t find_head(struct mq_check_partition *part, bool *ret_tie)
@@ -130,9 +115,9 @@ static size_t find_head(struct mq_check_partition *part, bool *ret_tie)
 	for (size_t i = 0; i < part->n; i++) {
 		int cmp;
 
-		if (!own(part, &part->file[i]))
+		if (!mq_check_own(part, &part->file[i]) || part->file[i].h.reason == MQ_SEGMENT_COMPACT)
 			continue;
-		cmp = best == part->n ? 1 : rank(&part->file[i].h, &part->file[best].h);
+		cmp = best == part->n ? 1 : mq_check_rank(&part->file[i].h, &part->file[best].h);
 		if (cmp > 0) {
 			best = i;
 			*ret_tie = false;
@@ -189,25 +174,13 @@ static int missing(struct mq_check_partition *part, const struct mq_check_file *
 	                     "%s", what);
 }
 
-/* The nearest below f, of two with the same base the later; n: none. */
-static size_t stand_in(const struct mq_check_partition *part, const struct mq_check_file *f)
-{
-	size_t best = part->n;
-
-	for (size_t i = 0; i < part->n; i++) {
-		const struct mq_check_file *p = &part->file[i];
-
-		if (p->reached || p->base >= f->base || !(p->header != 0 ? p->known : own(part, p)))
-			continue;
-		if (best == part->n || p->base > part->file[best].base || rank(&p->h, &part->file[best].h) > 0)
-			best = i;
-	}
-	return best;
-}
-
 /* The file that f names as the one before it; n: it is not there. */
 static size_t named(struct mq_check_partition *part, const struct mq_check_file *f)
 {
+	size_t best = mq_check_compacted(part, f);
+
+	if (best < part->n)
+		return best;
 	for (size_t i = part->n; i-- > 0;) {
 		struct mq_check_file *p = &part->file[i];
 
@@ -236,7 +209,7 @@ static size_t predecessor(struct mq_check_partition *part, const struct mq_check
 		part->file[i].joined = f->joined;
 		return i;
 	}
-	i = stand_in(part, f);
+	i = mq_check_guess(part, f);
 	if (i < part->n)
 		part->file[i].joined = f->joined || f->header == 0;
 	if (i == part->n && part->start_bad && !part->have_start)
@@ -271,7 +244,7 @@ static int not_followed(struct mq_check_partition *part, const struct mq_check_f
 
 static int not_in_log(struct mq_check_partition *part, const struct mq_check_file *f)
 {
-	const char *why = f->header == 0 && !own(part, f) ? ": the segment is another partition's"
+	const char *why = f->header == 0 && !mq_check_own(part, f) ? ": the segment is another partition's"
 	                  : f->header != 0                ? ", and its header does not verify"
 	                                                  : "";
 	char name[MQ_SEGMENT_NAME_MAX];
@@ -297,6 +270,10 @@ static int rest(struct mq_check_partition *part)
 		struct mq_check_file *f = &part->file[i];
 		bool told = part->tail_seq > 0 && f->known && mq_segment_id_equal(&f->h.id, &part->tail.segment);
 
+		if (f->header == 0 && !f->reached && mq_check_own(part, f) && mq_check_is_replaced(part, f)) {
+			mq_check_progress(part->c, f->size);
+			continue;
+		}
 		if (told && part->n_chain > 0 && (f->joined || (!f->reached && !below_start(part))))
 			rc = not_followed(part, f);
 		if (rc != 0 || f->reached)
@@ -317,7 +294,7 @@ static int head_gone(struct mq_check_partition *part, const struct mq_check_file
 	const struct mq_tail *t = &part->tail;
 	struct mq_segment_header told = {.base_offset = t->segment_base, .epoch = t->epoch};
 
-	if (part->tail_seq == 0 || part->c->spool->copied || mq_segment_id_equal(&t->segment, &head->h.id) || rank(&told, &head->h) <= 0)
+	if (part->tail_seq == 0 || part->c->spool->copied || mq_segment_id_equal(&t->segment, &head->h.id) || mq_check_rank(&told, &head->h) <= 0)
 		return 0;
 	for (size_t i = 0; i < part->n; i++)
 		if (part->file[i].known && mq_segment_id_equal(&part->file[i].h.id, &t->segment))
@@ -367,6 +344,8 @@ struct mq_check_end mq_check_end_of(const struct mq_check_partition *part, size_
 		return (struct mq_check_end){.pos = f->size, .offset = UINT64_MAX, .open = true};
 	}
 	next = &part->file[part->chain[i + 1]];
+	if (next->header == 0 && f->h.reason == MQ_SEGMENT_COMPACT && mq_chain_joins(&f->h, &next->h))
+		return (struct mq_check_end){.pos = f->h.born_end_pos, .offset = next->h.pred_end_offset};
 	if (next->header == 0 && mq_segment_id_equal(&next->h.pred_id, &f->h.id))
 		return (struct mq_check_end){.pos = next->h.pred_end_pos, .offset = next->h.pred_end_offset};
 	return (struct mq_check_end){.pos = UINT64_MAX, .offset = next->base};

@@ -7,6 +7,7 @@
  *   check_files.c      files that are no part of anything, padding that must be zero
  *   check_partition.c  one partition, from its state to its segments
  *   check_chain.c      which files are the log
+ *   check_stand.c      which of them stand for others
  *   check_segment.c    the batches of one segment
  *   check_batch.c      what one batch holds
  *   check_index.c      its index
@@ -170,7 +171,17 @@ int mq_check_list(struct mq_check_partition *part);
 bool mq_check_tail_is_head(struct mq_check_partition *part);
 int mq_check_chain(struct mq_check_partition *part);
 void mq_check_segment_name(const struct mq_check_file *f, const char *suffix, char ret[MQ_SEGMENT_NAME_MAX]);
-/* The file's end within the log: i is an index into part->chain. */
+/* check_stand.c.  Does its header say that it is of this partition?  Else somebody copied it here: it is none of the log. */
+bool mq_check_own(const struct mq_check_partition *part, const struct mq_check_file *f);
+/* Of two the later by epoch, then by base. */
+int mq_check_rank(const struct mq_segment_header *a, const struct mq_segment_header *b);
+/* Indices into part->file, n where there is none: the one that stands for what f names by compaction; the nearest below f. */
+size_t mq_check_compacted(const struct mq_check_partition *part, const struct mq_check_file *f);
+size_t mq_check_guess(const struct mq_check_partition *part, const struct mq_check_file *f);
+/* Does one of the log stand for it? */
+bool mq_check_is_replaced(const struct mq_check_partition *part, const struct mq_check_file *f);
+
+/* check_chain.c.  The file's end within the log: i is an index into part->chain. */
 struct mq_check_end mq_check_end_of(const struct mq_check_partition *part, size_t i);
 
 /* check_segment.c */

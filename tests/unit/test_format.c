@@ -154,7 +154,7 @@ static void what_a_later_format_may_mean_is_refused_not_guessed(void **state)
 	assert_int_equal(decode_with(12, "2580", NULL), MQ_ECONFIG); /* flag bit 15 */
 	assert_int_equal(decode_with(12, "2700", NULL), MQ_ECONFIG); /* kind 3 */
 	assert_int_equal(decode_with(12, "2900", NULL), MQ_ECONFIG); /* compression 2 */
-	assert_int_equal(decode_with(14, "0500", NULL), MQ_ECONFIG); /* control type 5 */
+	assert_int_equal(decode_with(14, "0600", NULL), MQ_ECONFIG); /* control type 6 */
 	assert_int_equal(decode_with(44, "03000000", NULL), MQ_ECONFIG);
 	assert_int_equal(decode_with(120, "0100000000000000", NULL), 0); /* spare bytes may get a meaning */
 }

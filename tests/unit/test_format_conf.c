@@ -167,12 +167,17 @@ static void a_user_sets_known_keys_within_their_bounds(void **state)
 	    {"when.full=drop", "when.full=drop: must be one of block|fail|drop-oldest"},
 	    {"min.ack=", "min.ack=: must be one of none|written|durable"},
 	    {"min.ack=none|written", "min.ack=none|written: must be one of none|written|durable"},
+	    {"min.cleanable.dirty.ratio=1.5", "min.cleanable.dirty.ratio=1.5: must be a part of the whole, from 0 to 1 (as 0.5)"},
+	    {"min.cleanable.dirty.ratio=0.1234567", "min.cleanable.dirty.ratio=0.1234567: must be a part of the whole, from 0 to 1 (as 0.5)"},
+	    {"min.cleanable.dirty.ratio=.", "min.cleanable.dirty.ratio=.: must be a part of the whole, from 0 to 1 (as 0.5)"},
 	    {"min.insync.replicas=0", "min.insync.replicas=0: must be a number from 1 to 100"},
 	};
 	static const char *const good[] = {"retention.ms=-1", "retention.ms=0", "ttl.ms=90s", "segment.bytes=4K",
 	                                   "cleanup.policy=compact,delete", "when.full=drop-oldest",
-	                                   "max.message.bytes=1G", "min.ack=written", "max.messages=0"};
+	                                   "max.message.bytes=1G", "min.ack=written", "max.messages=0",
+	                                   "min.cleanable.dirty.ratio=0.025"};
 	struct mq_topic_conf c;
+	struct mq_buf out = MQ_BUF_INIT;
 	mq_topic_conf_init(&c, NULL);
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
 		struct mq_err err = MQ_ERR_INIT;
@@ -183,7 +188,10 @@ static void a_user_sets_known_keys_within_their_bounds(void **state)
 	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
 		assert_int_equal(mq_topic_conf_set_pair(&c, good[i], NULL), 0);
 	assert_true(c.ttl_ms == 90000 && c.segment_bytes == 4096 && c.cleanup == MQ_CLEANUP_COMPACT_DELETE &&
-	            c.when_full == MQ_WHEN_FULL_DROP_OLDEST && c.retention_ms == 0);
+	            c.when_full == MQ_WHEN_FULL_DROP_OLDEST && c.retention_ms == 0 && c.dirty_millionths == 25000);
+	assert_int_equal(mq_topic_conf_print(&c, &out), 0);
+	assert_non_null(memmem(out.p, out.len, "\nmin.cleanable.dirty.ratio=0.025\n", strlen("\nmin.cleanable.dirty.ratio=0.025\n")));
+	mq_buf_release(&out);
 	mq_topic_conf_release(&c);
 }
 
@@ -205,7 +213,7 @@ static void every_key_is_listed_with_whether_it_was_set(void **state)
 			assert_string_equal(value.p, "1073741824");
 		changed += !is_default;
 	}
-	assert_int_equal(i, 15);
+	assert_int_equal(i, 18);
 	assert_int_equal(changed, 1);
 	mq_buf_release(&value);
 	mq_topic_conf_release(&c);

@@ -1,0 +1,275 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# mq-retain compacts: of each key the last record stays, at its offset, for all that read it.
+load one_spool
+
+tab=$'\t'
+segments() { ls "$MQ_SPOOL/topics/T/0" | grep -c '\.seg$'; }
+dead() { find "$MQ_SPOOL/topics/T/0" -name '*.seg' -exec touch -d '2 days ago' {} +; }
+
+# Records FROM to TO, of 10 keys in turn, in batches of 20, in segments of some 60.
+fill() { # FROM TO
+	local i
+	[ -e "$MQ_SPOOL/topics/T" ] || mq-topic create T segment.bytes=4096 cleanup.policy=compact
+	for ((i = $1; i <= $2; i += 20)); do
+		seq -f '%.0f' $i $((i + 19)) | awk -v to=$2 '$1 <= to { printf "k%d\t%050d\n", $1 % 10, $1 }' | mq-publish -K "$tab" T
+	done
+}
+
+# What T must hold at least: of each key the last of TO records.
+lasts() { seq -f '%050.0f' $(($1 - 9)) "$1"; }
+keys_and_payloads() { mq-consume "$@" --json T | sed 's/.*"offset":\([0-9]*\),.*"payload":"0*\([0-9]*\)".*/\1 \2/'; }
+got_up_to() { [ "$(wc -l < got)" -eq "$1" ]; }
+second_reader() { python3 -B "$MQ_SRC/tests/reader.py" "$MQ_SPOOL" T 0 --raw; }
+
+@test 'of each key the last record stays, at its offset, and small segments are joined' {
+	fill 1 600
+	before=$(segments)
+	mq-retain -v | grep -q '^T:0: compacted [0-9]* segments with [0-9]* bytes into [0-9]*, without [0-9]* records$'
+	is "$(mq-consume T | tail -n 10)" "$(lasts 600)"
+	[ "$(mq-consume T | wc -l)" -lt 90 ]
+	[ "$(segments)" -gt "$before" ] # the old ones stay for a day
+	keys_and_payloads | while read -r offset number; do is "$offset" "$((number - 1))"; done
+	mq-check
+	is "$(second_reader)" "$(mq-consume T)"
+	now=$(mq-consume T)
+	dead
+	mq-retain
+	[ "$(segments)" -le 3 ]
+	is "$(mq-consume T)" "$now"
+	is "$(second_reader)" "$now"
+	mq-check
+}
+
+@test 'again and again: what was compacted before goes by what came since' {
+	fill 1 200
+	mq-retain
+	fill 201 600
+	mq-retain
+	dead
+	fill 601 900
+	mq-retain
+	mq-retain
+	is "$(mq-consume T | tail -n 10)" "$(lasts 900)"
+	[ "$(mq-consume T | wc -l)" -lt 90 ]
+	mq-check
+	is "$(second_reader)" "$(mq-consume T)"
+}
+
+@test 'too little that is new is left for later' {
+	fill 1 600
+	mq-retain
+	fill 601 680
+	mq-topic set T min.cleanable.dirty.ratio=1
+	is "$(mq-retain -v)" ''
+	mq-topic set T min.cleanable.dirty.ratio=0.1
+	mq-retain -v | grep -q compacted
+}
+
+@test 'a dry run says what would be compacted, and changes nothing' {
+	fill 1 400
+	before=$(ls -l "$MQ_SPOOL/topics/T/0")
+	mq-retain --dry-run | grep -q '^T:0: would compact [0-9]* segments with [0-9]* bytes$'
+	is "$(ls -l "$MQ_SPOOL/topics/T/0")" "$before"
+}
+
+@test 'what has no key stays, and so does a topic that is not compacted' {
+	mq-topic create T segment.bytes=4096 cleanup.policy=compact
+	for i in 1 2 3 4 5 6; do seq -f '%050.0f' $((i * 100)) $((i * 100 + 59)) | mq-publish T; done
+	now=$(mq-consume T)
+	mq-retain
+	dead
+	mq-retain
+	is "$(mq-consume T)" "$now"
+	mq-check
+	mq-topic create U segment.bytes=4096
+	for i in 1 2 3 4; do seq -f "a$tab%050.0f" 60 | mq-publish -K "$tab" U; done
+	mq-retain U
+	is "$(mq-consume U | wc -l)" 240
+}
+
+@test 'a tombstone takes what came before it, stays for a while, and then goes' {
+	mq-topic create T segment.bytes=4096 cleanup.policy=compact
+	seq -f "gone$tab%050.0f" 60 | mq-publish -K "$tab" T
+	printf 'gone\t\n' | mq-publish -K "$tab" T
+	fill 1 200
+	mq-retain
+	is "$(mq-consume --json T | grep -c '"key":"gone"')" 1
+	mq-topic set T delete.retention.ms=0 min.cleanable.dirty.ratio=0
+	fill 201 400
+	mq-retain
+	is "$(mq-consume --json T | grep -c '"key":"gone"')" 0
+	mq-check
+}
+
+@test 'a group that stands in what went goes on behind it, and one in the middle gets each record that is left once' {
+	fill 1 600
+	is "$(mq-consume -g g -n 100 T | wc -l)" 100
+	mq-retain
+	dead
+	mq-retain
+	keys_and_payloads -g g > got
+	[ "$(head -n 1 got | cut -d ' ' -f 1)" -ge 100 ]
+	is "$(sort -u got | wc -l)" "$(wc -l < got)"
+	is "$(tail -n 10 got | cut -d ' ' -f 2)" "$(seq 591 600)"
+	is "$(mq-group list -g g --json 2> /dev/null | grep -c '"lag":[1-9]' || true)" 0
+	mq-check
+}
+
+@test 'a reader that is at it meanwhile goes on' {
+	fill 1 600
+	mkfifo pipe
+	mq-consume T > pipe 3>&- &
+	exec 4< pipe
+	read -r first <&4
+	is "$first" "$(printf %050d 1)"
+	mq-retain
+	dead
+	mq-retain
+	cat <&4 > rest
+	wait
+	is "$(tail -n 10 rest)" "$(lasts 600)"
+}
+
+@test 'from an offset that went, and from a time' {
+	fill 1 600
+	mq-retain
+	dead
+	mq-retain
+	first=$(keys_and_payloads | head -n 1 | cut -d ' ' -f 1)
+	[ "$first" -gt 100 ]
+	is "$(mq-consume -o 50 T | head -n 1)" "$(mq-consume T | head -n 1)"
+	is "$(mq-consume -o $((first + 1)) T | wc -l)" "$(($(mq-consume T | wc -l) - 1))"
+	is "$(mq-consume -o @-1h T)" "$(mq-consume T)"
+	is "$(mq-consume -o @+1h T)" ''
+}
+
+@test 'named producers: what is held is held, though its record went' {
+	mq-topic create T segment.bytes=4096 cleanup.policy=compact
+	for ((i = 1; i <= 400; i++)); do printf 'k%d\t%050d\n' $((i % 10)) $i; done > all
+	for ((i = 0; i < 400; i += 50)); do tail -n +$((i + 1)) all | head -n 50 | mq-publish --producer me --seq $((i + 1)) -K "$tab" T; done
+	mq-retain
+	dead
+	mq-retain
+	now=$(mq-consume T)
+	mq-publish --producer me --seq 1 -K "$tab" T < all 2> /dev/null
+	is "$(mq-consume T)" "$now"
+	mq-check
+}
+
+@test 'a damaged segment stays as it is, and those behind it are compacted' {
+	fill 1 600
+	file=$(ls "$MQ_SPOOL/topics/T/0/"*.seg | sed -n 3p)
+	printf '\377' | dd of="$file" bs=1 seek=900 conv=notrunc status=none
+	before=$(sha256sum "$file")
+	mq-retain 2> told
+	grep -q 'T:0: 1 segments do not verify and were not compacted: run mq-check' told
+	is "$(sha256sum "$file")" "$before"
+	dead
+	mq-retain 2> /dev/null
+	is "$(sha256sum "$file")" "$before"
+	status=0
+	mq-consume T > got 2> /dev/null || status=$?
+	is "$status" 2
+	is "$(tail -n 10 got)" "$(lasts 600)"
+}
+
+@test 'an archive of what was compacted is read like any' {
+	fill 1 600
+	mq-retain
+	mq-topic set T cleanup.policy=compact,delete retention.ms=1ms
+	mkdir a
+	now=$(mq-consume T)
+	mq-retain --archive a T
+	is "$(mq-replay --archive a/*.zst; mq-consume T)" "$now"
+	mq-check
+}
+
+# Copies that were killed at each of their writes into T, which is compacted before they go on, and has no caches any more.
+@test 'a copy into a compacted topic that was killed goes on and doubles nothing, though what it copied went' {
+	mq-topic create T segment.bytes=4096 cleanup.policy=compact min.cleanable.dirty.ratio=0
+	mq-topic create S
+	there=0
+	for n in 1 2 3 4 5 6 7 8; do
+		printf 'a%d\told\n' $n | mq-publish -K "$tab" S
+		MQ_TEST_FAULT="*:$((n * 6)):path=/T:kill-after" "$MQ_BUILD/tests/traced/mq-consume" -g g --to T S > /dev/null 2>&1 || true
+		left=$(mq-group show -g g --json S | grep -c '"lag":1' || true)
+		printf 'a%d\tnew\n' $n | mq-publish -K "$tab" T
+		copied=$(($(mq-consume --json T | grep -c "\"key\":\"a$n\"") - 1))
+		there=$((there + copied * left))
+		seq -f "x$tab%050.0f" 90 | mq-publish -K "$tab" T
+		seq -f "x$tab%050.0f" 90 | mq-publish -K "$tab" T
+		seq -f "x$tab%050.0f" 90 | mq-publish -K "$tab" T
+		mq-retain
+		dead
+		mq-retain
+		mq-consume --json T | grep "\"key\":\"a$n\"" | grep -q new
+		[ "$(mq-consume --json T | grep -c "\"key\":\"a$n\"")" -eq 1 ] # the copy went, or never was
+		rm -f "$MQ_SPOOL/topics/T/0/producers"
+		mq-consume -q -g g --to T S
+		is "$(mq-consume --json T | grep -c "\"key\":\"a$n\"")" "$((2 - copied))"
+		mq-check
+	done
+	[ "$there" -gt 0 ] # copied, and the group's place had not moved
+}
+
+@test 'who follows, and who publishes all along, goes on across compaction, and what they stood in may go' {
+	fill 1 300
+	mkfifo in
+	mq-publish -K "$tab" T < in 3>&- &
+	publisher=$!
+	exec 5> in
+	mq-consume -f T > got 3>&- 5>&- &
+	reader=$!
+	until_true got_up_to 300
+	for round in 1 2 3; do
+		for ((i = 0; i < 3; i++)); do
+			first=$((300 + (round * 3 + i - 3) * 60 + 1))
+			seq -f '%.0f' $first $((first + 59)) | awk '{ printf "k%d\t%050d\n", $1 % 10, $1 }' >&5
+			until_true got_up_to $((first + 59))
+		done
+		mq-retain
+		dead
+		mq-retain
+		is "$(mq-consume T | tail -n 10)" "$(lasts $((300 + round * 180)))"
+	done
+	exec 5>&-
+	wait $publisher
+	kill $reader
+	wait $reader || true
+	is "$(cat got)" "$(seq -f '%050.0f' 840)"
+	mq-check
+	is "$(second_reader)" "$(mq-consume T)"
+}
+
+@test 'compacted segments whose headers do not verify are told, and what they stand for serves while it is there' {
+	fill 1 600
+	whole=$(mq-consume T)
+	mq-retain
+	[ "$(mq-consume T | wc -l)" -lt 90 ]
+	for file in "$MQ_SPOOL/topics/T/0/"*c0.seg; do
+		printf '\377' | dd of="$file" bs=1 seek=100 conv=notrunc status=none
+	done
+	mq-check > told
+	is "$(grep -c 'c0.seg .*its header does not verify' told)" "$(ls "$MQ_SPOOL/topics/T/0/" | grep -c 'c0.seg$')"
+	is "$(mq-consume T)" "$whole"
+	mq-retain
+	is "$(mq-consume T | tail -n 10)" "$(lasts 600)"
+	[ "$(mq-consume T | wc -l)" -lt 90 ]
+}
+
+@test 'damage in the body of a compacted segment is told by who reads it and by mq-check' {
+	mq-topic create T segment.bytes=4096 cleanup.policy=compact
+	seq -f '%050.0f' 60 | mq-publish T # without keys: all stays
+	for i in 1 2 3; do seq -f "x$tab%050.0f" 60 | mq-publish -K "$tab" T; done
+	mq-retain
+	dead
+	mq-retain
+	file=$(ls "$MQ_SPOOL/topics/T/0/"*c0.seg | head -n 1)
+	printf '\377' | dd of="$file" bs=1 seek=900 conv=notrunc status=none
+	status=0
+	mq-check > told || status=$?
+	[ "$status" -ne 0 ]
+	grep -qi "damage .*${file##*/}" told
+	fails 2 mq-consume T
+}
