@@ -15,6 +15,7 @@
 enum {
 	BODY_BYTES = 1 << 20,          /* records are gathered up to this */
 	WRITE_OUT_BYTES = 8 << 20,
+	DRAWS_MAX = 4096,
 };
 
 void mq_compact_out_init(struct mq_compact_out *o, const struct mq_compact_options *opt, int dir)
@@ -34,11 +35,29 @@ void mq_compact_out_release(struct mq_compact_out *o)
 	mq_zip_release(&o->zip);
 }
 
+/* One byte alone of a name like this is free, and what stood for the same before, dead or of a killed run, may have it already. */
+static int draw_id(const struct mq_compact_out *o, uint64_t base, const struct mq_segment_id *stands, struct mq_segment_id *ret)
+{
+	char name[MQ_SEGMENT_NAME_MAX];
+	struct mq_stat st;
+	int rc = 0;
+
+	for (int i = 0; i < DRAWS_MAX && rc == 0; i++) {
+		rc = mq_sys->random(ret->b, sizeof ret->b);
+		if (rc < 0)
+			return rc;
+		mq_segment_id_mark(ret, stands);
+		mq_segment_name(base, ret, "seg", name);
+		rc = mq_sys->statat(o->dir, name, &st);
+	}
+	return rc == -ENOENT ? 0 : rc == 0 ? -EEXIST : rc;
+}
+
 int mq_compact_out_begin(struct mq_compact_out *o, const struct mq_compact_part *first, const struct mq_compact_part *last,
                          struct mq_err *err)
 {
 	struct mq_segment_header h = first->h; /* its topic, base and predecessor */
-	int rc = mq_sys->random(h.id.b, sizeof h.id.b);
+	int rc = draw_id(o, h.base_offset, &last->stands_id, &h.id);
 
 	if (rc < 0)
 		return mq_err_sys(err, rc, "cannot draw a segment id");
@@ -55,7 +74,6 @@ int mq_compact_out_begin(struct mq_compact_out *o, const struct mq_compact_part 
 		h.written_us = p->written_us > h.written_us ? p->written_us : h.written_us;
 	}
 	h.round++;
-	mq_segment_id_mark(&h.id, &h.stands_id);
 	mq_records_clear(&o->records);
 	mq_buf_clear(&o->index);
 	o->like = (struct mq_batch){0};
