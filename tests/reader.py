@@ -118,7 +118,7 @@ class Partition:
 
     def files(self):
         """(this partition's segments whose header verifies, {(base, id8): path} of those whose does not)"""
-        found, bad = [], {}
+        found, bad, self.unread = [], {}, {}
         for name in sorted(os.listdir(self.directory)):
             if m := re.fullmatch(r'(\d{20})\.([0-9a-f]{8})\.seg', name):
                 path = f'{self.directory}/{name}'
@@ -129,16 +129,24 @@ class Partition:
                     if (s.topic, s.partition) == (self.topic, self.number):
                         found.append(s)
                 except ValueError as e:
-                    self.tell(name, 0, 512, None, None, str(e))
                     bad[int(m[1]), m[2]] = path
+                    # What is named like one that stands for others is none, unless another names it: those count.
+                    self.unread[path] = name, 0, 512, None, None, str(e)
+                    if not m[2].endswith('c0'):
+                        self.tell(*self.unread.pop(path))
         return found, bad
+
+    def blind(self, path, told):
+        if path in self.unread:
+            self.tell(*self.unread.pop(path))
+        return Segment(path, told)
 
     def chain(self):
         """The log's segments, oldest first, each with the position and the offset where its successor says that it ends."""
         found, bad = self.files()
         id, base, *epoch = self.state.told or (b'', 0)
         if path := bad.pop((base, id[:4].hex()), None):
-            found.append(Segment(path, (id, base, *epoch)))
+            found.append(self.blind(path, (id, base, *epoch)))
         tail, log, limit = self.state.tail, [], (None, None)
         compacted = [s for s in found if s.reason == 5]  # they stand for others, and are never the head
         found = [s for s in found if s.reason != 5]
@@ -173,7 +181,7 @@ class Partition:
                 replaced.append((before[0].base, before[0].born_offset))
             before = before or [s for s in found if s.id == head.pred]
             if not before and not head.told and (path := bad.get((head.pred_base, head.pred[:4].hex()))):
-                before = [Segment(path, (head.pred, head.pred_base, head.election, head.incarnation))]
+                before = [self.blind(path, (head.pred, head.pred_base, head.election, head.incarnation))]
             if not before:  # gone, or nobody knows its id: the nearest below stands in
                 if not head.told and head.base > self.start:
                     self.tell(head.name, 0, 0, None, head.base, 'its predecessor is missing')

@@ -85,7 +85,7 @@ spoil() { # TOPIC: its configuration no longer holds
 		path=$(dirname "$path")
 	done
 	run -0 --separate-stderr setpriv --reuid 12346 --regid 12345 --clear-groups "$(command -v mq-group)" show -g g
-	[[ ${lines[1]} =~ ^g\ +t\ +0\ +1\ +3\ +2\ +0\ +\?$ ]]
+	[[ ${lines[1]} =~ ^g\ +t\ +0\ +1\ +3\ +2\ +0\ +0\ +\?$ ]]
 	[ -z "$stderr" ]
 	run -0 setpriv --reuid 12346 --regid 12345 --clear-groups "$(command -v mq-group)" show -g g --json
 	[[ $output == *'"owned":null'* ]]
