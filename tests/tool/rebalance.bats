@@ -352,7 +352,7 @@ follows() { [ "$(owners T)" = "$1" ]; }
 	is "$(mq-group show -g g --members | grep -c ' stopped ')" 1
 	kill -CONT "${pids[1]}"
 	until_true all_done 60
-	is "$(mq-group show -g g --interval 1ms | head -n 1 | tr -s ' ')" 'GROUP TOPIC PARTITION COMMITTED END LAG LOST RATE OWNER'
+	is "$(mq-group show -g g --interval 1ms | head -n 1 | tr -s ' ')" 'GROUP TOPIC PARTITION COMMITTED END LAG LOST EXPIRED RATE OWNER'
 	# A partition whose place moves by 1,000 within the interval, and that of one that does not.
 	(until_true [ -e looked ] && for _ in 1 2 3 4 5; do seq 10 | mq-publish -p 3 T; done) &
 	MQ_TEST_RECORD=$PWD/trace "$MQ_BUILD/tests/traced/mq-group" show -g g --interval 2s --json T > rates &
