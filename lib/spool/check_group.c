@@ -112,7 +112,7 @@ static int acked(struct mq_check_group *g, const char *name, int fd, uint64_t si
 	if (made_anew(fd, size))
 		return 0;
 	if (size % ACK_LEN == 0)
-		return size >= MQ_ACKS_ROOM || size == 0 /* made, and allocated next */
+		return size >= MQ_ACKS_ROOM
 		           ? 0
 		           : mq_check_tell(g->c, MQ_CHECK_TORN, g->where, name,
 		                           &(struct mq_check_place){.position = size, .length = MQ_ACKS_ROOM - size},

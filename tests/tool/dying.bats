@@ -144,5 +144,5 @@ ticks() { awk '{print $14 + $15}' "/proc/$1/stat"; }
 	until_true sh -c '[ "$(ls spool/groups/g/members | wc -l)" = 2 ]'
 	until_true owns "${began[2]}" 1
 	until_true owns "${began[3]}" 1
-	is "$(mq-check)" ''
+	until_true sh -c '[ -z "$(mq-check)" ]' # a list of acknowledgements is allocated right after it was made
 }
