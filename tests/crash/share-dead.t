@@ -28,7 +28,7 @@ import amount  # noqa: E402
 import reader  # noqa: E402
 
 KILLS = amount.of('MQ_KILLS', 500, 150, 50)
-EVERY = amount.of('MQ_EVERY', 4, 8, 32)
+EVERY = amount.of('MQ_EVERY', 4, 16, 64)
 AT_ONCE = len(os.sched_getaffinity(0))
 SEED = int(os.environ.get('MQ_SEED', random.randrange(1 << 30)))
 PLACE = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
