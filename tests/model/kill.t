@@ -5,15 +5,15 @@
 # mq-test: no-sanitize
 """kill -9 at random moments: 8 publishers and 4 consumers with handlers, records of 1 B to 1 MiB across page edges.
 
-sys.dont_write_bytecode = True
-sys.path[:0] = [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
-import amount  # noqa: E402
-
 Nothing confirmed is lost or changed, offsets are dense, no lock is left, no two handlers of a partition run at once, and
 everything is handled in the end.  MQ_KILLS=N changes the number of kills (2000); there are more, up to six times as many,
 until a tenth of that number has left a torn tail.  When to kill goes by what the killed had done, half of the time by the first
 confirmation: on a busy machine a process takes longer to come to its writes."""
 import fcntl, json, os, random, re, signal, struct, subprocess, sys, tempfile, threading, time
+
+sys.dont_write_bytecode = True
+sys.path[:0] = [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
+import amount  # noqa: E402
 
 KILLS = amount.of('MQ_KILLS', 2000, 600, 600)
 SEED = int(os.environ.get("MQ_SEED", str(random.randrange(1 << 30))))
