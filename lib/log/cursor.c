@@ -142,10 +142,10 @@ static int look_for(struct mq_cursor *c, uint64_t expected, struct mq_err *err)
 	return rc < 0 ? rc : 1;
 }
 
-/* A look at the end may have found that another segment stands for the one it was in. */
+/* A look at the end may have found that another segment stands for the one it was in; or a seek failed, and is tried again. */
 static int regain(struct mq_cursor *c, struct mq_err *err)
 {
-	int rc = c->positioned || c->chain.n == 0 ? 0 : look_for(c, c->next_offset, err);
+	int rc = c->positioned ? 0 : look_for(c, c->next_offset, err);
 
 	return rc < 0 ? rc : 0;
 }

@@ -63,6 +63,8 @@ static int follow_head(struct mq_cursor *c, const struct mq_segment_header *head
 	if (c->chain.n > 0 && mq_segment_id_equal(&c->chain.seg[c->chain.n - 1].id, &head->id))
 		return 0;
 	rc = mq_chain_load(&c->chain, c->dir, head, back_to, err);
+	if (rc < 0)
+		mq_chain_release(&c->chain); /* a part of it is no place to go on from */
 	if (rc < 0 || !c->positioned)
 		return rc;
 	for (size_t i = 0; i < c->chain.n; i++)
@@ -255,16 +257,23 @@ int mq_cursor_refresh(struct mq_cursor *c, struct mq_err *err)
 		c->written_offset = c->visible_offset;
 	if (rc == -ENOENT && err && err->code) /* the head, which nothing removes */
 		rc = mq_err_lacks(err);
-	if (rc < 0)
+	if (rc < 0) {
+		c->positioned = false; /* the chain may have changed under the place, and the bound with it */
 		mq_err_prefix(err, "%s", c->label);
+	}
 	return rc;
 }
 
 int mq_cursor_durable(struct mq_cursor *c, uint64_t *ret, struct mq_err *err)
 {
-	const struct mq_segment_header *head = &c->chain.seg[c->chain.n - 1];
+	const struct mq_segment_header *head;
 	uint64_t pos = 0, offset = 0;
-	int rc = c->state.fd >= 0 ? mq_state_durable(&c->state, MQ_STATE_MARKS, &head->id, &pos, &offset, NULL, err) : 0;
+	int rc = c->chain.n > 0 ? 0 : mq_cursor_refresh(c, err);
+
+	if (rc < 0)
+		return rc;
+	head = &c->chain.seg[c->chain.n - 1];
+	rc = c->state.fd >= 0 ? mq_state_durable(&c->state, MQ_STATE_MARKS, &head->id, &pos, &offset, NULL, err) : 0;
 
 	if (rc == 0)
 		*ret = pos > 0 ? offset : head->born_end_offset;

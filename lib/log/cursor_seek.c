@@ -96,6 +96,7 @@ int mq_cursor_seek(struct mq_cursor *c, uint64_t offset, struct mq_err *err)
 	mq_buf_clear(&c->barriers);
 	c->positioned = c->barriers_given = false;
 	for (int attempt = 0; attempt < 16; attempt++) {
+		c->want = c->next_offset = offset; /* whoever goes on after a failure goes on there */
 		rc = mq_cursor_refresh(c, err);
 		if (rc < 0)
 			return rc;
@@ -105,7 +106,9 @@ int mq_cursor_seek(struct mq_cursor *c, uint64_t offset, struct mq_err *err)
 			break;
 		mq_chain_release(&c->chain); /* retention was quicker: list again */
 	}
-	if (rc < 0)
+	if (rc < 0) {
+		c->next_offset = c->want;
 		mq_err_prefix(err, "%s", c->label);
+	}
 	return rc;
 }

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/crc32c.h"
+#include "log/compact.h"
 #include "log/cursor.h"
 #include "log/log.h"
 #include "sys/fault.h"
@@ -318,9 +319,99 @@ static void a_roll_that_finds_no_room_for_the_name_may_be_tried_again(void **sta
 	remove_bed(path, dir);
 }
 
+/* Under a reader that stands at record 5: what is closed is joined into one segment, and more comes. */
+static void change_the_chain(int dir)
+{
+	const struct mq_sys *faulty = mq_sys;
+	struct mq_log_options opt = options();
+	struct mq_compact_options how = {.segment_bytes = 1 << 20, .tombstones_us = -1, .mode = 0640};
+	struct mq_compacted sum = {0};
+	struct mq_err err = MQ_ERR_INIT;
+	struct mq_cursor c;
+	struct mq_log log;
+
+	mq_sys = &mq_sys_real;
+	assert_int_equal(mq_cursor_open(&c, dir, "t/0", opt.topic_id, opt.partition, &err), 0);
+	if (mq_cursor_compact(&c, &how, &sum, &err) < 0)
+		fail_msg("compact: %s", err.text);
+	assert_true(sum.made > 0);
+	mq_cursor_release(&c);
+	assert_int_equal(mq_log_open(&log, dir, &opt, &err), 0);
+	for (unsigned i = RECORDS; i < 2 * RECORDS; i++)
+		assert_int_equal(one(&log, i, &err), 0);
+	mq_log_release(&log);
+	mq_sys = faulty;
+}
+
+/* All that is there, asking again after each failure.  Answers how often it was asked again. */
+static unsigned read_on(int dir, const char *rule)
+{
+	struct mq_log_options opt = options();
+	struct mq_cursor_view v;
+	struct mq_cursor_loss loss;
+	struct mq_err err = MQ_ERR_INIT;
+	struct mq_cursor c;
+	unsigned n = 0, failed = 0;
+	bool changed = false;
+	int rc;
+
+	while ((rc = mq_cursor_open(&c, dir, "t/0", opt.topic_id, opt.partition, &err)) < 0)
+		failed++;
+	if (mq_cursor_seek(&c, 1, &err) < 0)
+		failed++; /* and mq_cursor_next tries it again */
+	while (n < 2 * RECORDS - 1) {
+		rc = mq_cursor_next(&c, &v, &loss, &err);
+		if (rc < 0 && ++failed < 20)
+			continue;
+		if (rc != 1)
+			fail_msg("%s: %d after %u records, of %u: %s", rule, rc, n, 2 * RECORDS - 1, err.text);
+		n++;
+		if (v.first_offset != n || strtoul((const char *)v.body, NULL, 10) != n)
+			fail_msg("%s: offset %llu, record %.4s in place of %u", rule, (unsigned long long)v.first_offset, (const char *)v.body, n);
+		if (n == 5 && !changed) {
+			change_the_chain(dir);
+			changed = true;
+		}
+	}
+	mq_cursor_release(&c);
+	return failed;
+}
+
+static void a_reader_that_asks_again_after_a_failure_goes_on_where_it_was(void **state)
+{
+	static const struct {
+		const char *call, *error;
+	} calls[] = {{"openat", "EIO"}, {"pread", "EIO"}, {"stat", "EIO"}, {"getdents", "EIO"}, {"openat", "EMFILE"}};
+	unsigned told = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
+		for (unsigned nth = 1, fired = 1; fired; nth++) {
+			struct mq_log_options opt = options();
+			struct mq_err err = MQ_ERR_INIT;
+			struct mq_log log;
+			char path[64], rule[64];
+			int dir = make_bed(path);
+
+			assert_int_equal(mq_log_open(&log, dir, &opt, &err), 0);
+			for (unsigned r = 0; r < RECORDS; r++)
+				assert_int_equal(one(&log, r, &err), 0);
+			mq_log_release(&log);
+			snprintf(rule, sizeof rule, "%s:%u:%s", calls[i].call, nth, calls[i].error);
+			mq_sys = mq_fault_over(&mq_sys_real, rule, &err);
+			told += read_on(dir, rule);
+			fired = mq_fault_fired(0) > 0;
+			mq_sys = &mq_sys_real;
+			remove_bed(path, dir);
+		}
+	printf("# %u failures told to a reader\n", told);
+	assert_true(told > 40);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_reader_that_asks_again_after_a_failure_goes_on_where_it_was),
 	    cmocka_unit_test(a_roll_that_finds_no_room_for_the_name_may_be_tried_again),
 	    cmocka_unit_test(every_failing_call_is_told_and_loses_nothing),
 	    cmocka_unit_test(a_publisher_killed_at_any_call_loses_nothing),
