@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* mq-consume: from topics to stdout or to handlers, alone or in a group. */
 #include "cli.h"
+#include "reading.h"
 #include "to.h"
 
 #include <stdlib.h>
@@ -10,11 +11,10 @@
 struct args {
 	struct cli cli;
 	struct mq_consume_request req;
-	struct cli_pairs headers, set;
-	struct cli_bytes delimiter, key_delimiter;
-	int64_t partition;
+	struct reading reading;
+	struct cli_pairs set;
 	int commit, order;
-	bool json, frame, null, raw, manual, coproc, fail_empty;
+	bool manual, coproc, fail_empty;
 };
 #define AT(member) offsetof(struct args, member)
 
@@ -25,7 +25,7 @@ static const struct cli_option options[] = {
 	{0, "Which records", NULL, NULL, CLI_HEADING, 0, NULL, 0},
 	{'o', "offset", "RANGE", "START or START..END, END excluded; each an offset, beginning, end, stored, -N (from the end) "
 	 "or @TIME (@-1h, @2026-01-31T12:00:00Z); a group that has a place starts there", CLI_TEXT, AT(req.range), NULL, 0},
-	{'p', "partition", "N", "this partition only", CLI_PARTITION, AT(partition), NULL, 0},
+	{'p', "partition", "N", "this partition only", CLI_PARTITION, AT(reading.partition), NULL, 0},
 	{'n', "count", "N", "at most N records, then end", CLI_COUNT, AT(req.count), NULL, 0},
 	{'f', "follow", NULL, "go on at the end: wait for new records, and for a topic or a spool that is not there yet", CLI_FLAG,
 	 AT(req.follow), NULL, 0},
@@ -33,7 +33,7 @@ static const struct cli_option options[] = {
 	{0, "until-idle", "TIME", "with -f: end when nothing came for so long", CLI_DURATION, AT(req.until_idle_ns), NULL, 0},
 	{0, "fail-empty", NULL, "exit 1 when there was no record", CLI_FLAG, AT(fail_empty), NULL, 0},
 	{'k', "key", "KEY", "only with this key", CLI_TEXT, AT(req.key), NULL, 0},
-	{'H', "header", "N=V", "only with this header; may be given again, all must hold", CLI_PAIRS, AT(headers), NULL, 0},
+	{'H', "header", "N=V", "only with this header; may be given again, all must hold", CLI_PAIRS, AT(reading.headers), NULL, 0},
 	{'T', "tag", "TAGS", "only with this tag, or one of several: 'paid || refunded'", CLI_TEXT, AT(req.tag), NULL, 0},
 	{0, "id", "ID", "only with this message id", CLI_TEXT, AT(req.id), NULL, 0},
 	{0, "where", "EXPR", "only where it holds, for fields, headers and members of JSON payloads: 'amount > 10 && tag != \"test\"'", CLI_TEXT, AT(req.where), NULL, 0},
@@ -41,14 +41,14 @@ static const struct cli_option options[] = {
 
 	{0, "How they are printed", NULL, NULL, CLI_HEADING, 0, NULL, 0},
 	{'D', "delimiter", "S", "each payload ends in S instead of a newline; one that holds S is refused", CLI_BYTES,
-	 AT(delimiter), NULL, 0},
-	{'0', "null", NULL, "each payload ends in a NUL byte", CLI_FLAG, AT(null), NULL, 0},
-	{'K', "key-delimiter", "S", "print KEY S PAYLOAD", CLI_BYTES, AT(key_delimiter), NULL, 0},
-	{'J', "json", NULL, "a JSON object a line", CLI_FLAG, AT(json), NULL, 0},
-	{0, "frame", NULL, "frames, for mq-publish --frame: any bytes, nothing lost", CLI_FLAG, AT(frame), NULL, 0},
+	 AT(reading.delimiter), NULL, 0},
+	{'0', "null", NULL, "each payload ends in a NUL byte", CLI_FLAG, AT(reading.null), NULL, 0},
+	{'K', "key-delimiter", "S", "print KEY S PAYLOAD", CLI_BYTES, AT(reading.key_delimiter), NULL, 0},
+	{'J', "json", NULL, "a JSON object a line", CLI_FLAG, AT(reading.json), NULL, 0},
+	{0, "frame", NULL, "frames, for mq-publish --frame: any bytes, nothing lost", CLI_FLAG, AT(reading.frame), NULL, 0},
 	{0, "format", "FORMAT", "as kcat -f: %t topic %p partition %o offset %k key %s payload %S its length %K the key's length "
 	 "%T time %h headers; \\n \\t", CLI_TEXT, AT(req.format), NULL, 0},
-	{0, "raw", NULL, "on a terminal, do not make control bytes visible", CLI_FLAG, AT(raw), NULL, 0},
+	{0, "raw", NULL, "on a terminal, do not make control bytes visible", CLI_FLAG, AT(reading.raw), NULL, 0},
 
 	{0, "Keeping the place", NULL, NULL, CLI_HEADING, 0, NULL, 0},
 	{'g', "group", "GROUP", "read as a member of the group: each record goes to one member, and the group's place is kept",
@@ -110,16 +110,10 @@ static const struct cli_tool tool = {
 static int check_forms(struct args *a)
 {
 	struct cli *cli = &a->cli;
-	bool delimited = a->delimiter.data || a->null;
-
-	if (a->json + a->frame + a->manual + (a->req.format != NULL) > 1)
+	if (a->manual && (a->reading.json || a->reading.frame || a->req.format))
 		return cli_usage(cli, "--json, --frame, --format and --manual exclude each other");
-	if ((a->json || a->frame || a->req.format) && (delimited || a->key_delimiter.data))
-		return cli_usage(cli, "delimiters do not go with --json, --frame or --format");
-	if (a->delimiter.data && a->null)
-		return cli_usage(cli, "-D and -0 exclude each other");
-	if (a->key_delimiter.data && strlen(a->key_delimiter.data) != a->key_delimiter.len)
-		return cli_usage(cli, "-K cannot hold a NUL byte");
+	if (reading_check(cli, &a->reading, &a->req))
+		return MQ_EXIT_USAGE;
 	if (cli_given(cli, "until-idle") && !a->req.follow)
 		return cli_usage(cli, "--until-idle ends a run that follows: -f is missing");
 	if (cli_given(cli, "until-idle") && a->req.until_idle_ns == 0)
@@ -218,77 +212,12 @@ static int check_handling(struct args *a)
 	return check_one_record(a);
 }
 
-/* What Kafka's users know by these names. */
-static int take_settings(struct args *a)
-{
-	const char *room = getenv("MQ_ROOM");
-
-	a->req.room = room && *room ? room : NULL;
-	for (size_t i = 0; i < a->set.n; i++) {
-		if (strcmp(a->set.v[i].name, "client.rack") != 0)
-			return cli_usage(&a->cli, "-X %s: there is no such key here: client.rack", a->set.v[i].name);
-		if (!a->req.group)
-			return cli_usage(&a->cli, "-X client.rack is about members: -g GROUP is missing");
-		a->req.room = *a->set.v[i].value ? a->set.v[i].value : NULL;
-	}
-	return 0;
-}
-
-/* The topics and partitions of -t and of the operands, and the range of an operand's offset. */
-static int take_operands(struct args *a)
-{
-	struct cli *cli = &a->cli;
-	size_t n = cli->n_operands + (cli->topic != NULL);
-	const char **topics = cli_keep(cli, (n + 1) * sizeof *topics), *offset = NULL;
-	int64_t *partitions = cli_keep(cli, (n + 1) * sizeof *partitions);
-
-	if (!topics || !partitions)
-		return MQ_EXIT_IO;
-	if (n == 0)
-		return cli_usage(cli, "which topic?");
-	if (cli->topic && cli->n_operands)
-		return cli_usage(cli, "%s: -t stands in place of the operands", cli->operands[0]);
-	for (size_t i = 0; i < n; i++) {
-		struct mq_operand operand;
-		const char *text = i < cli->n_operands ? cli->operands[i] : cli->topic;
-		char *copy = cli_keep(cli, 2 * strlen(text) + 2);
-
-		if (!copy)
-			return MQ_EXIT_IO;
-		if (mq_parse_operand(cli->mq, text, &operand) < 0)
-			return cli_fail(cli);
-		topics[i] = strcpy(copy, operand.topic);
-		partitions[i] = operand.partition;
-		if (operand.offset && (cli_given(cli, "offset") || n > 1))
-			return cli_usage(cli, "%s: one offset, of one topic, is wanted (-o RANGE holds for all)", text);
-		if (operand.offset)
-			offset = strcpy(copy + strlen(copy) + 1, operand.offset);
-		if (cli_given(cli, "partition") && operand.partition >= 0)
-			return cli_usage(cli, "%s: the partition is given twice", text);
-		if (cli_given(cli, "partition"))
-			partitions[i] = a->partition;
-	}
-	a->req.topics = topics;
-	a->req.partitions = partitions;
-	a->req.n_topics = n;
-	if (offset)
-		a->req.range = offset;
-	return 0;
-}
-
 static void fill_request(struct args *a)
 {
 	struct mq_consume_request *r = &a->req;
 
 	r->wait_topic = r->follow;
 	r->timeout_ns = a->manual && !cli_given(&a->cli, "timeout") ? manual_timeout_ns : a->cli.timeout_ns;
-	r->headers = a->headers.v;
-	r->n_headers = a->headers.n;
-	r->form = a->json ? MQ_OUT_JSON : a->frame ? MQ_OUT_FRAMES : a->manual ? MQ_OUT_POSITIONS :
-	          r->format ? MQ_OUT_FORMAT : MQ_OUT_LINES;
-	r->delimiter = a->null ? "" : a->delimiter.data;
-	r->delimiter_len = a->null ? 1 : a->delimiter.len;
-	r->key_delimiter = a->key_delimiter.data;
 	r->commit_before = a->commit == COMMIT_BEFORE;
 	r->order = r->share ? MQ_ORDER_NONE : (enum mq_order)a->order;
 	r->order_asked = cli_given(&a->cli, "order");
@@ -297,9 +226,10 @@ static void fill_request(struct args *a)
 		r->handler = a->coproc ? MQ_HANDLER_COPROC : r->batch ? MQ_HANDLER_BATCH : MQ_HANDLER_RECORD;
 		r->argv = a->cli.command;
 		r->envp = environ;
-	} else {
-		r->visible_control = !a->raw && isatty(STDOUT_FILENO);
 	}
+	reading_fill(&a->reading, r);
+	if (a->manual)
+		r->form = MQ_OUT_POSITIONS;
 }
 
 /* What counts, the gravest first: a failure, damage that was stepped around, nothing there. */
@@ -346,9 +276,9 @@ static int run(struct args *a)
 	if (!status)
 		status = check_handling(a);
 	if (!status)
-		status = take_settings(a);
+		status = reading_room(&a->cli, &a->set, &a->req);
 	if (!status)
-		status = take_operands(a);
+		status = reading_operands(&a->cli, &a->reading, NULL, &a->req);
 	if (status)
 		return status;
 	fill_request(a);

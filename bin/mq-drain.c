@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* mq-drain: a group's backlog to its end. */
 #include "cli.h"
+#include "reading.h"
 #include "to.h"
 
 #include <stdlib.h>
@@ -11,12 +12,11 @@
 struct args {
 	struct cli cli;
 	struct mq_consume_request req;
-	struct cli_pairs headers;
-	struct cli_bytes delimiter, key_delimiter;
-	int64_t partition;
+	struct reading reading;
+	struct cli_pairs set;
 	int order;
 	const char *older_than;
-	bool json, frame, null, raw, coproc, dry_run, fail_dead;
+	bool coproc, dry_run, fail_dead;
 	struct cli_progress progress;
 	struct cli_table table;
 	const char *topic;      /* of the dry run */
@@ -27,26 +27,30 @@ struct args {
 static const struct cli_option options[] = {
 	{0, "Which backlog", NULL, NULL, CLI_HEADING, 0, NULL, 0},
 	{'g', "group", "GROUP", "the group", CLI_TEXT, AT(req.group), "group", 0},
-	{'p', "partition", "N", "this partition only", CLI_PARTITION, AT(partition), NULL, 0},
+	{'p', "partition", "N", "this partition only", CLI_PARTITION, AT(reading.partition), NULL, 0},
+	{'o', "offset", "..END", "to there only, END excluded: an offset, -N (from the end) or @TIME", CLI_TEXT, AT(req.range), NULL, 0},
+	{'n', "count", "N", "at most N records, then end", CLI_COUNT, AT(req.count), NULL, 0},
+	{'e', "exit", NULL, "end at the end as it was at the start: what this tool does, accepted for kcat's sake", CLI_ACCEPTED, 0, NULL, 0},
 	{0, "older-than", "TIME", "only what was published longer ago than that: 5m 2h 7d", CLI_TEXT, AT(older_than), NULL, 0},
 	{0, "skip-tag", "TAGS", "what has this tag, or one of several ('debug || trace'), counts as done and is not given out", CLI_TEXT,
 	 AT(req.skip_tag), NULL, 0},
 	{'k', "key", "KEY", "give out only what has this key; the rest counts as done", CLI_TEXT, AT(req.key), NULL, 0},
-	{'H', "header", "N=V", "the same of a header; may be given again, all must hold", CLI_PAIRS, AT(headers), NULL, 0},
+	{'H', "header", "N=V", "the same of a header; may be given again, all must hold", CLI_PAIRS, AT(reading.headers), NULL, 0},
 	{'T', "tag", "TAGS", "the same of a tag, or one of several", CLI_TEXT, AT(req.tag), NULL, 0},
+	{0, "id", "ID", "the same of a message id", CLI_TEXT, AT(req.id), NULL, 0},
 	{0, "where", "EXPR", "the same of an expression: 'amount > 10 && tag != \"test\"'", CLI_TEXT, AT(req.where), NULL, 0},
 	{0, "rate", "N/s", "at most so many: 500/s 10/m", CLI_RATE, AT(req.rate), NULL, 0},
 	{0, "dry-run", NULL, "say only what is there to be done", CLI_FLAG, AT(dry_run), NULL, 0},
 
 	{0, "How it is printed", NULL, NULL, CLI_HEADING, 0, NULL, 0},
 	{'D', "delimiter", "S", "each payload ends in S instead of a newline; one that holds S is refused", CLI_BYTES,
-	 AT(delimiter), NULL, 0},
-	{'0', "null", NULL, "each payload ends in a NUL byte", CLI_FLAG, AT(null), NULL, 0},
-	{'K', "key-delimiter", "S", "print KEY S PAYLOAD", CLI_BYTES, AT(key_delimiter), NULL, 0},
-	{'J', "json", NULL, "a JSON object a line", CLI_FLAG, AT(json), NULL, 0},
-	{0, "frame", NULL, "frames, for mq-publish --frame: any bytes, nothing lost", CLI_FLAG, AT(frame), NULL, 0},
+	 AT(reading.delimiter), NULL, 0},
+	{'0', "null", NULL, "each payload ends in a NUL byte", CLI_FLAG, AT(reading.null), NULL, 0},
+	{'K', "key-delimiter", "S", "print KEY S PAYLOAD", CLI_BYTES, AT(reading.key_delimiter), NULL, 0},
+	{'J', "json", NULL, "a JSON object a line", CLI_FLAG, AT(reading.json), NULL, 0},
+	{0, "frame", NULL, "frames, for mq-publish --frame: any bytes, nothing lost", CLI_FLAG, AT(reading.frame), NULL, 0},
 	{0, "format", "FORMAT", "as mq-consume(1)", CLI_TEXT, AT(req.format), NULL, 0},
-	{0, "raw", NULL, "on a terminal, do not make control bytes visible", CLI_FLAG, AT(raw), NULL, 0},
+	{0, "raw", NULL, "on a terminal, do not make control bytes visible", CLI_FLAG, AT(reading.raw), NULL, 0},
 
 	{0, "To another topic", NULL, NULL, CLI_HEADING, 0, NULL, 0},
 	{0, "to", "TOPIC", "with the group's place, once each: the records as they are, or with a command what that prints; made at need",
@@ -70,6 +74,8 @@ static const struct cli_option options[] = {
 	{0, "backoff", "TIMES", "how long after: MIN..MAX, doubled each time, or levels as 1s,10s,1m (1s..1h)", CLI_TEXT, AT(req.backoff), NULL, 0},
 	{0, "fail-dead", NULL, "exit 65 when records were put into TOPIC.dead", CLI_FLAG, AT(fail_dead), NULL, 0},
 	{0, "prefetch", "N", "at most N records given out at once", CLI_COUNT32, AT(req.prefetch), NULL, 0},
+	{'X', "set", "K=V", "client.rack=NAME: the room this member is in, for mq-rebalance --strategy room and nearby; else $MQ_ROOM tells",
+	 CLI_PAIRS, AT(set), "client.rack=", 0},
 	{0},
 };
 
@@ -99,7 +105,7 @@ static const struct cli_tool tool = {
 /* None of it is read, so nothing can be chosen by what it is. */
 static int check_discard(struct args *a)
 {
-	static const char *const others[] = {"to", "skip-tag", "key", "header", "tag", "where", "rate", "delimiter", "null", "key-delimiter",
+	static const char *const others[] = {"to", "skip-tag", "key", "header", "tag", "id", "where", "count", "rate", "delimiter", "null", "key-delimiter",
 	                                     "frame", "format", "raw"};
 	struct cli *cli = &a->cli;
 
@@ -109,7 +115,7 @@ static int check_discard(struct args *a)
 		if (cli_given(cli, others[i]))
 			return cli_usage(cli, "--discard reads none of the records: --%s does not go with it%s", others[i],
 			                 a->req.archive ? " (mq-replay --archive takes it)" : "");
-	if (a->json && !a->dry_run)
+	if (a->reading.json && !a->dry_run)
 		return cli_usage(cli, "--discard reads none of the records: --json does not go with it");
 	return 0;
 }
@@ -119,18 +125,11 @@ static int check(struct args *a)
 	static const char *const handling[] = {"batch", "coproc", "jobs", "order", "time-limit", "prefetch", "retries", "wait-retries", "backoff", "fail-dead"};
 	static const char *const printing[] = {"delimiter", "null", "key-delimiter", "json", "frame", "format", "raw"};
 	struct cli *cli = &a->cli;
-	bool delimited = a->delimiter.data || a->null || a->key_delimiter.data;
 
 	if (!a->req.group)
 		return cli_usage(cli, "whose backlog? -g GROUP is missing");
-	if (a->json + a->frame + (a->req.format != NULL) > 1)
-		return cli_usage(cli, "--json, --frame and --format exclude each other");
-	if ((a->json || a->frame || a->req.format) && delimited)
-		return cli_usage(cli, "delimiters do not go with --json, --frame or --format");
-	if (a->delimiter.data && a->null)
-		return cli_usage(cli, "-D and -0 exclude each other");
-	if (a->key_delimiter.data && strlen(a->key_delimiter.data) != a->key_delimiter.len)
-		return cli_usage(cli, "-K cannot hold a NUL byte");
+	if (reading_check(cli, &a->reading, &a->req))
+		return MQ_EXIT_USAGE;
 	if (cli->command && !cli->command[0])
 		return cli_usage(cli, "a command is wanted after --");
 	for (size_t i = 0; !cli->command && i < sizeof handling / sizeof *handling; i++)
@@ -154,11 +153,15 @@ static int check(struct args *a)
 }
 
 /* "..@-1h": from the group's place to there. */
-static int take_age(struct args *a)
+static int take_end(struct args *a)
 {
 	char *range;
 	int64_t ns;
 
+	if (a->req.range && a->older_than)
+		return cli_usage(&a->cli, "-o and --older-than both say where it ends: one of them is wanted");
+	if (a->req.range && strncmp(a->req.range, "..", 2) != 0)
+		return cli_usage(&a->cli, "-o %s: ..END is wanted: a backlog begins where the group stands, and mq-group seek moves that", a->req.range);
 	if (!a->older_than)
 		return 0;
 	if (mq_parse_duration(a->cli.mq, a->older_than, &ns) < 0)
@@ -168,41 +171,6 @@ static int take_age(struct args *a)
 		return MQ_EXIT_IO;
 	sprintf(range, "..@-%s", a->older_than);
 	a->req.range = range;
-	return 0;
-}
-
-static int take_operands(struct args *a)
-{
-	struct cli *cli = &a->cli;
-	size_t n = cli->n_operands + (cli->topic != NULL);
-	const char **topics = cli_keep(cli, (n + 1) * sizeof *topics);
-	int64_t *partitions = cli_keep(cli, (n + 1) * sizeof *partitions);
-
-	if (!topics || !partitions)
-		return MQ_EXIT_IO;
-	if (n == 0)
-		return cli_usage(cli, "which topic?");
-	if (cli->topic && cli->n_operands)
-		return cli_usage(cli, "%s: -t stands in place of the operands", cli->operands[0]);
-	for (size_t i = 0; i < n; i++) {
-		struct mq_operand operand;
-		const char *text = i < cli->n_operands ? cli->operands[i] : cli->topic;
-		char *copy = cli_keep(cli, strlen(text) + 1);
-
-		if (!copy)
-			return MQ_EXIT_IO;
-		if (mq_parse_operand(cli->mq, text, &operand) < 0)
-			return cli_fail(cli);
-		if (operand.offset)
-			return cli_usage(cli, "%s: a backlog begins where the group stands: mq-group seek moves that", text);
-		if (cli_given(cli, "partition") && operand.partition >= 0)
-			return cli_usage(cli, "%s: the partition is given twice", text);
-		topics[i] = strcpy(copy, operand.topic);
-		partitions[i] = cli_given(cli, "partition") ? a->partition : operand.partition;
-	}
-	a->req.topics = topics;
-	a->req.partitions = partitions;
-	a->req.n_topics = n;
 	return 0;
 }
 
@@ -217,12 +185,6 @@ static void fill_request(struct args *a)
 
 	r->drain = true;
 	r->timeout_ns = a->cli.timeout_ns;
-	r->headers = a->headers.v;
-	r->n_headers = a->headers.n;
-	r->form = a->json ? MQ_OUT_JSON : a->frame ? MQ_OUT_FRAMES : r->format ? MQ_OUT_FORMAT : MQ_OUT_LINES;
-	r->delimiter = a->null ? "" : a->delimiter.data;
-	r->delimiter_len = a->null ? 1 : a->delimiter.len;
-	r->key_delimiter = a->key_delimiter.data;
 	r->order = (enum mq_order)a->order;
 	r->order_asked = cli_given(&a->cli, "order");
 	r->retry = cli_given(&a->cli, "retries");
@@ -230,9 +192,8 @@ static void fill_request(struct args *a)
 		r->handler = a->coproc ? MQ_HANDLER_COPROC : r->batch ? MQ_HANDLER_BATCH : MQ_HANDLER_RECORD;
 		r->argv = a->cli.command;
 		r->envp = environ;
-	} else {
-		r->visible_control = !a->raw && isatty(STDOUT_FILENO);
 	}
+	reading_fill(&a->reading, r);
 	/* Records that go to this terminal and a bar would lie over each other. */
 	cli_progress_init(&a->progress, &a->cli, a->cli.command || !isatty(STDOUT_FILENO));
 	r->progress = a->progress.shown ? tell_progress : NULL;
@@ -245,7 +206,7 @@ static void show(struct args *a, uint32_t partition, uint64_t from, uint64_t end
 {
 	if (a->only >= 0 && (int64_t)partition != a->only)
 		return;
-	if (a->json) {
+	if (a->reading.json) {
 		printf("{\"v\":1,\"group\":\"%s\",\"topic\":\"%s\",\"partition\":%u,\"from\":%llu,\"end\":%llu,\"records\":%llu}\n",
 		       a->req.group, a->topic, (unsigned)partition, llu(from), llu(end), llu(end - from));
 		return;
@@ -292,12 +253,12 @@ static int dry_run(struct args *a)
 	static const char *const heads[] = {"TOPIC", ">PARTITION", ">FROM", ">END", ">RECORDS", NULL};
 	int status = 0;
 
-	if (a->older_than || a->req.skip_tag || a->req.key || a->req.tag || a->req.where || a->headers.n)
+	if (a->req.range || a->req.skip_tag || a->req.key || a->req.tag || a->req.id || a->req.where || a->reading.headers.n || a->req.count)
 		return cli_usage(&a->cli, "--dry-run tells how much there is, of which nothing is read: no filter goes with it");
 	cli_table_init(&a->table, heads);
 	for (size_t i = 0; i < a->req.n_topics && !status; i++)
 		status = dry_run_of(a, i);
-	if (!a->json)
+	if (!a->reading.json)
 		cli_table_print(&a->table);
 	return status;
 }
@@ -348,9 +309,11 @@ static int run(struct args *a)
 	int status = check(a);
 
 	if (!status)
-		status = take_age(a);
+		status = take_end(a);
 	if (!status)
-		status = take_operands(a);
+		status = reading_room(&a->cli, &a->set, &a->req);
+	if (!status)
+		status = reading_operands(&a->cli, &a->reading, "a backlog begins where the group stands: mq-group seek moves that", &a->req);
 	if (status)
 		return status;
 	fill_request(a);
@@ -359,7 +322,8 @@ static int run(struct args *a)
 	status = cli_open(&a->cli, 0);
 	if (status || a->dry_run)
 		return status ? status : dry_run(a);
-	if (mq_consume(a->cli.mq, &a->req, &r) < 0) {
+	/* To the library a count of 0 means all; to a script that computed it, none. */
+	if (!(cli_given(&a->cli, "count") && a->req.count == 0) && mq_consume(a->cli.mq, &a->req, &r) < 0) {
 		cli_progress_end(&a->progress);
 		status = cli_fail(&a->cli);
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* mq-replay: a range of a topic once more. */
-#include "cli.h"
+#include "mq-replay.h"
+#include "reading.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -10,15 +11,14 @@
 struct args {
 	struct cli cli;
 	struct mq_consume_request req;
-	struct cli_pairs headers;
-	struct cli_bytes delimiter, key_delimiter;
-	int64_t partition;
+	struct reading reading;
 	const char *speed;
-	bool json, frame, null, raw, dry_run;
+	bool dry_run;
 	bool archive, dead_letters, back;
 	const char *group;
 	const char *archived; /* the topic of the one that is open */
 	struct mq_consume_report sum;
+	struct which which;  /* of a dry run */
 };
 #define AT(member) offsetof(struct args, member)
 
@@ -33,10 +33,11 @@ static const struct cli_option options[] = {
 	 AT(back), NULL, 0},
 	{'g', "group", "GROUP", "with --dead-letters: those of this group only; with --archive --back: for this group", CLI_TEXT, AT(group), "group",
 	 0},
-	{'p', "partition", "N", "this partition only", CLI_PARTITION, AT(partition), NULL, 0},
+	{'p', "partition", "N", "this partition only", CLI_PARTITION, AT(reading.partition), NULL, 0},
 	{'n', "count", "N", "at most N records", CLI_COUNT, AT(req.count), NULL, 0},
+	{'e', "exit", NULL, "end at the end as it was at the start: what this tool does, accepted for kcat's sake", CLI_ACCEPTED, 0, NULL, 0},
 	{'k', "key", "KEY", "only with this key", CLI_TEXT, AT(req.key), NULL, 0},
-	{'H', "header", "N=V", "only with this header; may be given again, all must hold", CLI_PAIRS, AT(headers), NULL, 0},
+	{'H', "header", "N=V", "only with this header; may be given again, all must hold", CLI_PAIRS, AT(reading.headers), NULL, 0},
 	{'T', "tag", "TAGS", "only with this tag, or one of several: 'paid || refunded'", CLI_TEXT, AT(req.tag), NULL, 0},
 	{0, "skip-tag", "TAGS", "only without this tag, or any of several", CLI_TEXT, AT(req.skip_tag), NULL, 0},
 	{0, "id", "ID", "only with this message id", CLI_TEXT, AT(req.id), NULL, 0},
@@ -47,7 +48,7 @@ static const struct cli_option options[] = {
 	{0, "How fast", NULL, NULL, CLI_HEADING, 0, NULL, 0},
 	{0, "speed", "Nx", "keep the distances at which they were published, so many times as fast: 1x 2x 0.5x", CLI_TEXT, AT(speed), NULL, 0},
 	{0, "rate", "N/s", "at most so many: 500/s 10/m", CLI_RATE, AT(req.rate), NULL, 0},
-	{0, "dry-run", NULL, "read them, and say only how many they are", CLI_FLAG, AT(dry_run), NULL, 0},
+	{0, "dry-run", NULL, "read them, and say only which they are, and how many; with -v every run of them", CLI_FLAG, AT(dry_run), NULL, 0},
 
 	{0, "Where they go", NULL, NULL, CLI_HEADING, 0, NULL, 0},
 	{0, "to", "TOPIC", "copy them there instead of printing them: once, however often that is killed and asked for again", CLI_TEXT,
@@ -55,13 +56,13 @@ static const struct cli_option options[] = {
 
 	{0, "How they are printed", NULL, NULL, CLI_HEADING, 0, NULL, 0},
 	{'D', "delimiter", "S", "each payload ends in S instead of a newline; one that holds S is refused", CLI_BYTES,
-	 AT(delimiter), NULL, 0},
-	{'0', "null", NULL, "each payload ends in a NUL byte", CLI_FLAG, AT(null), NULL, 0},
-	{'K', "key-delimiter", "S", "print KEY S PAYLOAD", CLI_BYTES, AT(key_delimiter), NULL, 0},
-	{'J', "json", NULL, "a JSON object a line", CLI_FLAG, AT(json), NULL, 0},
-	{0, "frame", NULL, "frames, for mq-publish --frame: any bytes, nothing lost", CLI_FLAG, AT(frame), NULL, 0},
+	 AT(reading.delimiter), NULL, 0},
+	{'0', "null", NULL, "each payload ends in a NUL byte", CLI_FLAG, AT(reading.null), NULL, 0},
+	{'K', "key-delimiter", "S", "print KEY S PAYLOAD", CLI_BYTES, AT(reading.key_delimiter), NULL, 0},
+	{'J', "json", NULL, "a JSON object a line", CLI_FLAG, AT(reading.json), NULL, 0},
+	{0, "frame", NULL, "frames, for mq-publish --frame: any bytes, nothing lost", CLI_FLAG, AT(reading.frame), NULL, 0},
 	{0, "format", "FORMAT", "as mq-consume(1)", CLI_TEXT, AT(req.format), NULL, 0},
-	{0, "raw", NULL, "on a terminal, do not make control bytes visible", CLI_FLAG, AT(raw), NULL, 0},
+	{0, "raw", NULL, "on a terminal, do not make control bytes visible", CLI_FLAG, AT(reading.raw), NULL, 0},
 	{0},
 };
 
@@ -92,7 +93,7 @@ static const struct cli_tool tool = {
 static int check(struct args *a)
 {
 	struct cli *cli = &a->cli;
-	bool delimited = a->delimiter.data || a->null || a->key_delimiter.data;
+	bool prints = reading_prints(&a->reading, &a->req, !a->dry_run);
 
 	if (a->back && (!a->archive || a->req.to))
 		return cli_usage(cli, "--back puts back what is in archives, where it came from: %s", a->archive ? "no --to" : "--archive is missing");
@@ -101,21 +102,13 @@ static int check(struct args *a)
 		                      "a group is moved by mq-group seek");
 	if (a->dead_letters && (a->req.to || a->archive || a->req.expired))
 		return cli_usage(cli, "--dead-letters go back where they came from: no --to, --archive or --expired");
-	if (a->dead_letters && ((a->json && !a->dry_run) || a->frame || a->req.format || delimited || a->raw))
+	if (a->dead_letters && prints)
 		return cli_usage(cli, "--dead-letters prints nothing: mq-consume %s.dead shows them", cli->n_operands ? cli->operands[0] : "TOPIC");
 	if ((a->req.to || a->back) && a->archive && (a->speed || cli_given(cli, "rate") || cli_given(cli, "count") || a->req.expired))
 		return cli_usage(cli, "--speed, --rate, -n and --expired are of archives that are printed (-o names a part)");
-	if ((a->req.to || a->back) && ((a->json && !a->dry_run) || a->frame || a->req.format || delimited || a->raw))
+	if ((a->req.to || a->back) && prints)
 		return cli_usage(cli, "--%s prints nothing: how it is printed has no part in that", a->back ? "back" : "to");
-	if (a->json + a->frame + (a->req.format != NULL) > 1)
-		return cli_usage(cli, "--json, --frame and --format exclude each other");
-	if ((a->json || a->frame || a->req.format) && delimited)
-		return cli_usage(cli, "delimiters do not go with --json, --frame or --format");
-	if (a->delimiter.data && a->null)
-		return cli_usage(cli, "-D and -0 exclude each other");
-	if (a->key_delimiter.data && strlen(a->key_delimiter.data) != a->key_delimiter.len)
-		return cli_usage(cli, "-K cannot hold a NUL byte");
-	return 0;
+	return reading_check(cli, &a->reading, &a->req);
 }
 
 /* "2x", "0.5x", "2". */
@@ -132,43 +125,6 @@ static int take_speed(struct args *a)
 		return cli_usage(&a->cli, "--expired: their times are over, so --speed has nothing to go by");
 	if (a->dry_run)
 		return cli_usage(&a->cli, "--dry-run only counts: --speed has no part in that");
-	return 0;
-}
-
-static int take_operands(struct args *a)
-{
-	struct cli *cli = &a->cli;
-	size_t n = cli->n_operands + (cli->topic != NULL);
-	const char **topics = cli_keep(cli, (n + 1) * sizeof *topics);
-	int64_t *partitions = cli_keep(cli, (n + 1) * sizeof *partitions);
-
-	if (!topics || !partitions)
-		return MQ_EXIT_IO;
-	if (n == 0)
-		return cli_usage(cli, "which topic?");
-	if (cli->topic && cli->n_operands)
-		return cli_usage(cli, "%s: -t stands in place of the operands", cli->operands[0]);
-	for (size_t i = 0; i < n; i++) {
-		struct mq_operand operand;
-		const char *text = i < cli->n_operands ? cli->operands[i] : cli->topic;
-		char *copy = cli_keep(cli, 2 * strlen(text) + 2);
-
-		if (!copy)
-			return MQ_EXIT_IO;
-		if (mq_parse_operand(cli->mq, text, &operand) < 0)
-			return cli_fail(cli);
-		topics[i] = strcpy(copy, operand.topic);
-		if (operand.offset && (cli_given(cli, "offset") || n > 1))
-			return cli_usage(cli, "%s: one offset, of one topic, is wanted (-o RANGE holds for all)", text);
-		if (operand.offset)
-			a->req.range = strcpy(copy + strlen(copy) + 1, operand.offset);
-		if (cli_given(cli, "partition") && operand.partition >= 0)
-			return cli_usage(cli, "%s: the partition is given twice", text);
-		partitions[i] = cli_given(cli, "partition") ? a->partition : operand.partition;
-	}
-	a->req.topics = topics;
-	a->req.partitions = partitions;
-	a->req.n_topics = n;
 	return 0;
 }
 
@@ -201,15 +157,13 @@ static int fill_request(struct args *a)
 	struct mq_consume_request *r = &a->req;
 
 	r->timeout_ns = a->cli.timeout_ns;
-	r->headers = a->headers.v;
-	r->n_headers = a->headers.n;
-	r->form = a->json ? MQ_OUT_JSON : a->frame ? MQ_OUT_FRAMES : r->format ? MQ_OUT_FORMAT : MQ_OUT_LINES;
-	r->delimiter = a->null ? "" : a->delimiter.data;
-	r->delimiter_len = a->null ? 1 : a->delimiter.len;
-	r->key_delimiter = a->key_delimiter.data;
-	r->visible_control = !a->raw && isatty(STDOUT_FILENO);
-	if (a->dry_run)
+	reading_fill(&a->reading, r);
+	if (a->dry_run) {
 		r->to = NULL;
+		r->told = which_told;
+		r->told_arg = &a->which;
+		a->which.runs = a->cli.verbose && !a->reading.json;
+	}
 	r->replay = r->to != NULL;
 	if (!a->dry_run && !r->to)
 		return 0;
@@ -223,7 +177,9 @@ static int report(struct args *a, int status, const struct mq_consume_report *r)
 
 	if (r->damage)
 		cli_say(cli, "%llu damaged places passed, %llu records lost in them (mq-check tells where)", llu(r->damage), llu(r->damage_records));
-	if (a->dry_run && !status && a->json)
+	if (a->dry_run && !status && !which_print(&a->which, a->reading.json))
+		status = cli_error(cli, MQ_EXIT_IO, "out of memory");
+	if (a->dry_run && !status && a->reading.json)
 		printf("{\"v\":1,\"records\":%llu,\"bytes\":%llu,\"not_selected\":%llu,\"expired\":%llu}\n", llu(r->records), llu(r->bytes),
 		       llu(r->skipped_filter), llu(r->skipped_expired));
 	else if (a->dry_run && !status)
@@ -282,14 +238,14 @@ static int restore(struct args *a)
 	if (status)
 		return status;
 	r->timeout_ns = a->cli.timeout_ns;
-	r->headers = a->headers.v;
-	r->n_headers = a->headers.n;
+	r->headers = a->reading.headers.v;
+	r->n_headers = a->reading.headers.n;
 	r->group = a->group;
 	r->archives = (const char *const *)a->cli.operands;
 	r->n_archives = a->cli.n_operands;
 	r->topics = &a->cli.topic;
 	r->n_topics = a->cli.topic != NULL;
-	r->partitions = cli_given(&a->cli, "partition") ? &a->partition : NULL;
+	r->partitions = cli_given(&a->cli, "partition") ? &a->reading.partition : NULL;
 	if (mq_restore(a->cli.mq, r, &done) < 0)
 		status = cli_fail(&a->cli);
 	return report(a, status, &done);
@@ -305,9 +261,9 @@ static int run_archives(struct args *a)
 		status = cli_usage(&a->cli, "which archives?");
 	a->req.topics = &a->archived;
 	a->req.n_topics = 1;
-	a->req.partitions = &a->partition;
+	a->req.partitions = &a->reading.partition;
 	if (!cli_given(&a->cli, "partition"))
-		a->partition = -1;
+		a->reading.partition = -1;
 	for (size_t i = 0; !status && i < a->cli.n_operands; i++)
 		if (!cli_given(&a->cli, "count") || a->req.count > a->sum.records)
 			status = run_archive(a, a->cli.operands[i]);
@@ -324,7 +280,7 @@ static int run(struct args *a)
 	if (!status && a->archive)
 		return run_archives(a);
 	if (!status)
-		status = take_operands(a);
+		status = reading_operands(&a->cli, &a->reading, NULL, &a->req);
 	if (!status)
 		status = take_letters(a);
 	if (!status)

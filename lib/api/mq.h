@@ -290,6 +290,9 @@ struct mq_consume_request {
 	bool drain;
 	void (*progress)(void *arg, uint64_t done, uint64_t all); /* offsets, now and then and at the end; NULL */
 	void *progress_arg;
+	/* In place of the output: n records from this offset on would go there.  In no form, so none is refused for its form.  NULL: they go */
+	void (*told)(void *arg, const char *topic, uint32_t partition, uint64_t offset, uint64_t n);
+	void *told_arg;
 };
 #define MQ_CONSUME_REQUEST_INIT {.out_fd = 1, .err_fd = 2, .timeout_ns = -1, .once_window_ns = INT64_C(7) * 86400 * 1000000000}
 struct mq_consume_report {

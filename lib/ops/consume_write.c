@@ -107,6 +107,10 @@ int mq_write_record(struct mq_consume *c, const struct mq_feed *f, const struct 
 	size_t before = out->len;
 	int rc;
 
+	if (c->req->told) {
+		c->req->told(c->req->told_arg, f->topic, f->partition, r->offset, 1);
+		return 0;
+	}
 	switch (c->req->form) {
 	case MQ_OUT_JSON: rc = mq_form_json(out, &place, r, c->req->visible_control); break;
 	case MQ_OUT_FRAMES: rc = write_frame(c, r, out); break;
@@ -125,6 +129,8 @@ int mq_write_record(struct mq_consume *c, const struct mq_feed *f, const struct 
 static bool as_they_are(const struct mq_consume *c)
 {
 	const struct mq_consume_request *req = c->req;
+	if (req->told)
+		return true;
 	return req->form == MQ_OUT_LINES && !req->key_delimiter && !req->visible_control &&
 	       (!req->delimiter || (req->delimiter_len == 1 && *req->delimiter == '\n'));
 }
@@ -170,7 +176,9 @@ static int write_lines(struct mq_consume *c, struct mq_feed *f)
 		return rc;
 	if (c->req->commit_before && f->owner)
 		rc = mq_group_commit_now(c, f);
-	if (rc >= 0)
+	if (rc >= 0 && c->req->told)
+		c->req->told(c->req->told_arg, f->topic, f->partition, first, n);
+	else if (rc >= 0)
 		rc = f->owner ? write_slices(c, f, p, len, first) : mq_sink_write(&c->sink, p, len, c->err);
 	if (rc < 0)
 		return rc;

@@ -170,3 +170,24 @@ sys.stdin.read()' < <(until_true test -e tried) &
 	fails 64 mq-drain -g g -j 3 T
 	fails 78 mq-drain -g g T -- ./no-such-command
 }
+
+@test "a count, an end and an id choose of a backlog" {
+	mq-topic create T
+	for i in 0 1 2 3 4 5; do mq-publish --id i$i -m $i T; done
+	is "$(mq-drain -g g -n 2 -e T)" $'0\n1'
+	is "$(mq-drain -g g -n 0 T)" ''
+	is "$(mq-drain -g g -n 1 T -- cat)" 2
+	is "$(mq-drain -g g -o ..4 T)" 3
+	mq-drain -g g -n 1 --to U T
+	is "$(mq-consume U)" 4
+	is "$(mq-drain -g g T)" 5
+	is "$(mq-drain -g other --id i3 T)" 3
+	mq-drain -g none -o ..4 --discard T
+	is "$(mq-drain -g none -X client.rack=left T)" $'4\n5'
+	fails 64 mq-drain -g g -o 3 T
+	fails 64 mq-drain -g g -o ..3 --older-than 1h T
+	fails 64 mq-drain -g g -n 1 --discard T
+	fails 64 mq-drain -g g -n 1 --dry-run T
+	fails 64 mq-drain -g g T:0:3
+	fails 64 mq-drain -g g -X retention.ms=1 T
+}

@@ -73,13 +73,17 @@ sys.exit(p.returncode)' "$@"
 	[ "$(sed -n 's/ b$//p' came)" -ge 200 ]
 }
 
-@test "a dry run reads them, and says how many" {
+@test "a dry run reads them, and says which they are and how many" {
 	mq-publish -T paid -m one T
 	mq-publish -T debug -m two T
 	mq-publish -m three T
-	is "$(mq-replay --dry-run T)" '3 records, 11 bytes'
-	is "$(mq-replay --dry-run -T paid T)" '1 records, 3 bytes'
-	is "$(mq-replay --dry-run --json --skip-tag debug T)" '{"v":1,"records":2,"bytes":8,"not_selected":1,"expired":0}'
+	is "$(mq-replay --dry-run T)" "$(printf '%s\n' 'TOPIC  PARTITION  FIRST  LAST  RECORDS' 'T              0      0     2        3' '3 records, 11 bytes')"
+	is "$(mq-replay --dry-run -T paid T | tail -n 2)" $'T              0      0     0        1\n1 records, 3 bytes'
+	is "$(mq-replay --dry-run -T none T)" '0 records, 0 bytes'
+	is "$(mq-replay --dry-run --json --skip-tag debug T)" '{"v":1,"topic":"T","partition":0,"first":0,"last":2,"records":2}
+{"v":1,"records":2,"bytes":8,"not_selected":1,"expired":0}'
+	is "$(mq-replay --dry-run -v --skip-tag debug T | head -n 2)" $'T:0:0..1\nT:0:2..3'
+	is "$(mq-replay --dry-run -v T:0:1..2 | head -n 1)" T:0:1..2
 	fails 64 mq-replay --dry-run --speed 2x T
 }
 
