@@ -115,6 +115,10 @@ static int expect_record(struct checking *k, const struct story *y, const struct
 		return 0;
 	if (k->s->rotten && !witnessed(k, y, offset, f->at))
 		return 0;
+	if (!got && want && is_overtaken(k, y, r, want))
+		return 0;
+	if (k->s->rotten && !got && told_lost(r, offset) && is_compacted(k, y)) /* in other batches than it was published in */
+		return 0;
 	if (k->s->rotten && !got && told_lost(r, offset))
 		return expect_one_batch(k, y, want, when);
 	if (!got)
@@ -155,7 +159,7 @@ static int expect_records(struct checking *k, const struct story *y, const struc
 			if (expect_record(k, y, r, f, f->offset + i, when) < 0)
 				return -1;
 	}
-	return expect_no_damage(k, y, r, when);
+	return expect_no_ghosts(k, y, r, when) < 0 ? -1 : expect_no_damage(k, y, r, when);
 }
 
 /* A bad sector costs the one batch that it lies in. */
@@ -165,7 +169,7 @@ static int expect_small_loss(struct checking *k, const struct story *y, const st
 		const struct mq_cursor_loss *l = &r->lost[i];
 		const struct fact_record *at = facts_at(k->s->facts, y->name, 0, l->from, k->s->cut);
 
-		if (l->damage && at && l->to > at->batch_end)
+		if (l->damage && at && l->to > at->batch_end && !is_compacted(k, y))
 			return wrong(k, "%s: the damage is told to reach from %llu to %llu, the batch ends at %llu", y->name,
 			             (unsigned long long)l->from, (unsigned long long)l->to, (unsigned long long)at->batch_end);
 	}
@@ -268,7 +272,7 @@ static int take_reading(struct checking *k, const struct story *y, struct mq_top
 	return rc < 0 ? wrong(k, "%s: %s: %s", y->name, when, why) : 0;
 }
 
-static int read_all(struct checking *k, const struct story *y, struct mq_topic *t, struct reading *ret, const char *when)
+int read_all(struct checking *k, const struct story *y, struct mq_topic *t, struct reading *ret, const char *when)
 {
 	int rc = take_reading(k, y, t, ret, when);
 
@@ -431,6 +435,8 @@ static int check_log(struct checking *k, const struct story *y, struct mq_topic 
 		visible = now.end;
 	if (rc == 0)
 		rc = publish_one_more(k, y, t, &now, visible);
+	if (rc == 0)
+		rc = check_compacted(k, y, t);
 	reading_free(&now);
 	return rc;
 }

@@ -24,6 +24,9 @@ struct story {
 	bool made, removing, gone;
 };
 
+/* All that is there, and all that was promised is. */
+int read_all(struct checking *k, const struct story *y, struct mq_topic *t, struct reading *ret, const char *when);
+
 __attribute__((format(printf, 2, 3))) int wrong(struct checking *k, const char *fmt, ...);
 
 /* The next fact of this story; NULL to begin with, NULL at the end. */
@@ -37,6 +40,14 @@ int check_groups(struct checking *k, const struct story *y, struct mq_topic *t, 
 /* A topic that grows, all of it. */
 bool is_grown(const struct checking *k, const struct story *y);
 int check_grown(struct checking *k, const struct story *y, struct mq_topic *t);
+/* A topic that is compacted, or was about to be. */
+bool is_compacted(const struct checking *k, const struct story *y);
+/* Has the record that was acknowledged there gone for one of its key that came later, or as a tombstone? */
+bool is_overtaken(const struct checking *k, const struct story *y, const struct reading *r, const struct fact_record *want);
+/* Nothing that a tombstone hid is there without it. */
+int expect_no_ghosts(struct checking *k, const struct story *y, const struct reading *r, const char *when);
+/* Compacted once more, and what is dead gone: the last of each key is there. */
+int check_compacted(struct checking *k, const struct story *y, struct mq_topic *t);
 int check_moves(struct checking *k);
 int check_producers(struct checking *k, const struct story *y, struct mq_topic *t, const struct reading *r);
 

@@ -121,6 +121,8 @@ static void note(struct facts *f, size_t at, char *w[WORDS], int n)
 		fact(f, at, FACT_START_TRY, NULL, w + 1, n - 1);
 	else if (n > 2 && strcmp(w[0], "harm") == 0)
 		fact(f, at, FACT_HARM, NULL, w + 1, n - 1);
+	else if (n > 2 && strcmp(w[0], "compacts") == 0)
+		fact(f, at, FACT_COMPACTS, NULL, w + 1, n - 1);
 	else if (n > 2 && strcmp(w[0], "moves") == 0)
 		fact(f, at, FACT_MOVE_TRY, NULL, w + 1, n - 1);
 	else if (n > 3 && strcmp(w[0], "once") == 0)

@@ -8,6 +8,7 @@
  *	note  put T P SERIAL COUNT OFFSET           … and stand at OFFSET …
  *	note  topic T P | removing T | commit G T P OFFSET | start T P OFFSET
  *	note  harm T P                              visible bytes were overwritten: damage may be told
+ *	note  compacts T P                          records whose key came again may go from now on, and tombstones
  *	note  forget T P                            `state` was removed: what it witnessed is forgotten
  *	line  ack spool | topic T | gone T
  *	line  ack durable|written T P OFFSET COUNT  the records there are as safe as that
@@ -55,7 +56,7 @@ struct fact_record {
 enum fact_kind {
 	FACT_SPOOL, FACT_TOPIC_TRY, FACT_TOPIC, FACT_REMOVING, FACT_GONE, FACT_DURABLE, FACT_WRITTEN, FACT_SAW,
 	FACT_COMMIT_TRY, FACT_COMMIT, FACT_OUTSIDE, FACT_START_TRY, FACT_START, FACT_PRODUCER,
-	FACT_HARM, FACT_FORGET, FACT_MOVE_TRY, FACT_MOVED,
+	FACT_HARM, FACT_COMPACTS, FACT_FORGET, FACT_MOVE_TRY, FACT_MOVED,
 	FACT_ONCE_TRY, FACT_SHARE_TRY, FACT_HANDLED, FACT_FAILS, FACT_DONE, FACT_SHARED, FACT_FAILED,
 	/* partition and offset are the two numbers that follow */
 	FACT_SEND, FACT_SENT, FACT_TAKING, FACT_TAKEN, FACT_TOOK, FACT_GROWS, FACT_GROWN,

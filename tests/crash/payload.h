@@ -16,6 +16,12 @@ static inline char grow_key(uint32_t serial)
 	return (char)('a' + serial % GROW_KEYS);
 }
 
+/* Of a topic that is compacted: record n has a key by n % 4, one of three, or none (0); one without bytes is a tombstone. */
+static inline char compact_key(uint32_t serial)
+{
+	return serial % 4 == 3 ? 0 : (char)('a' + serial % 4);
+}
+
 /* binary: any byte may follow the number; else letters.  ret has room for len + 1. */
 static inline void payload_make(uint32_t serial, uint32_t len, bool binary, char *ret)
 {

@@ -25,13 +25,30 @@ static int wrong(struct taking *k, const char *what, uint64_t offset)
 	return -1;
 }
 
+static int take(struct taking *k, uint64_t offset, uint32_t serial, const struct mq_batch *b)
+{
+	struct reading *r = k->r;
+
+	for (size_t i = 0; i < r->n; i++)
+		if (r->r[i].serial == serial || r->r[i].offset >= offset)
+			return wrong(k, "comes twice or out of order", offset);
+	if (r->n == r->cap) {
+		r->cap = r->cap ? r->cap * 2 : 64;
+		r->r = must(realloc(r->r, r->cap * sizeof *r->r));
+	}
+	r->r[r->n++] = (struct seen){offset, serial, b->who.kind ? b->who.id : 0, b->who.number};
+	return 0;
+}
+
 static int take_record(struct taking *k, const struct mq_rec *rec, const struct mq_batch *b)
 {
 	static char text[PAYLOAD_MAX + 1];
 	const struct fact_record *known;
-	struct reading *r = k->r;
 	uint32_t serial;
 
+	known = rec->payload_len == 0 ? facts_at(k->f, k->t->name, k->partition, rec->offset, k->cut) : NULL;
+	if (known && known->len == 0) /* a tombstone says no number */
+		return take(k, rec->offset, known->serial, b);
 	if (rec->payload_len < PAYLOAD_MIN || rec->payload[0] != '#')
 		return wrong(k, "was never published", rec->offset);
 	serial = (uint32_t)strtoul(rec->payload + 1, NULL, 10);
@@ -47,15 +64,7 @@ static int take_record(struct taking *k, const struct mq_rec *rec, const struct 
 		if (known->offset != UINT64_MAX && known->offset != rec->offset)
 			return wrong(k, "was published at another offset", rec->offset);
 	}
-	for (size_t i = 0; i < r->n; i++)
-		if (r->r[i].serial == serial || r->r[i].offset >= rec->offset)
-			return wrong(k, "comes twice or out of order", rec->offset);
-	if (r->n == r->cap) {
-		r->cap = r->cap ? r->cap * 2 : 64;
-		r->r = must(realloc(r->r, r->cap * sizeof *r->r));
-	}
-	r->r[r->n++] = (struct seen){rec->offset, serial, b->who.kind ? b->who.id : 0, b->who.number};
-	return 0;
+	return take(k, rec->offset, serial, b);
 }
 
 static int take_batch(struct taking *k, const struct mq_cursor_view *v)

@@ -98,6 +98,11 @@ static int beneath_fdatasync(int fd)
 	return mq_sys_real.fdatasync(fd);
 }
 
+static int64_t beneath_clock_ns(enum mq_clock which)
+{
+	return mq_sys_real.clock_ns(which) + upset.ahead_ns;
+}
+
 static bool is_path(int fd, const char *wanted)
 {
 	char link[40], path[512];
@@ -221,6 +226,7 @@ static void install(const char *dir, const char *trace)
 	beneath = mq_sys_real;
 	beneath.stat = beneath_stat;
 	beneath.fdatasync = beneath_fdatasync;
+	beneath.clock_ns = beneath_clock_ns;
 	recording = mq_record_over(&beneath, high, dir, NULL);
 	if (!recording)
 		fail("cannot record in %s", dir);
@@ -294,12 +300,13 @@ void pub_close(struct pub *p)
 	mq_topic_release(&p->topic);
 }
 
-static void fill(struct mq_records *r, uint32_t serial, const struct batch_shape *s)
+static void fill(struct mq_records *r, uint32_t serial, const struct batch_shape *s, bool keyed)
 {
 	static char text[PAYLOAD_MAX + 1];
 
 	for (uint32_t i = 0; i < s->count; i++) {
-		struct mq_rec rec = {.payload = text, .payload_len = s->len, .key = s->binary ? "k" : NULL, .key_len = 1};
+		char key = keyed ? compact_key(serial + i) : 'k';
+		struct mq_rec rec = {.payload = text, .payload_len = s->len, .key = s->binary && key ? &key : NULL, .key_len = 1};
 
 		payload_make(serial + i, s->len, s->binary, text);
 		if (mq_records_add(r, &rec) < 0)
@@ -317,7 +324,7 @@ int pub_try(struct pub *p, struct batch_shape s, struct mq_log_ticket *ret)
 	int rc;
 
 	mq_records_init(&r);
-	fill(&r, serial, &s);
+	fill(&r, serial, &s, p->keyed);
 	if (mq_records_finish(&r, 0, 0, 0, &b.kind, &body, &b.stored_len) < 0)
 		fail("cannot make a batch");
 	b.raw_len = b.stored_len;
@@ -410,7 +417,7 @@ uint64_t look(struct pub *p)
 /* ---- running --------------------------------------------------------------------------------------- */
 
 static const struct scenario *const lists[] = {scenarios_log, scenarios_fault, scenarios_spool, scenarios_verbs, scenarios_evict, scenarios_move, scenarios_share, scenarios_once,
-                                              scenarios_grow};
+                                              scenarios_grow, scenarios_compact};
 
 int main(int argc, char **argv)
 {

@@ -26,6 +26,7 @@ struct pub {
 	struct mq_log log;
 	const char *name;
 	struct mq_who who;      /* of a named producer; kind nobody: none */
+	bool keyed;             /* what is binary has keys: compact_key */
 };
 
 struct batch_shape {
@@ -58,6 +59,7 @@ struct upset {
 	const char *die_path;       /* … on a file whose name has this in it */
 	int die_nth;                /* 1: the first such */
 	uint64_t mount;
+	int64_t ahead_ns;           /* so much later it is than it is */
 	void (*child_done)(void);   /* called when a child was seen to end with 0 */
 	void (*before_write)(void); /* called once, before something is written … */
 	const char *before_path;    /* … to a file whose path has this in it */
@@ -80,6 +82,6 @@ struct scenario {
 	void (*run)(void);
 };
 extern const struct scenario scenarios_log[], scenarios_fault[], scenarios_spool[], scenarios_verbs[], scenarios_evict[], scenarios_move[];
-extern const struct scenario scenarios_share[], scenarios_once[], scenarios_grow[];
+extern const struct scenario scenarios_share[], scenarios_once[], scenarios_grow[], scenarios_compact[];
 
 #endif

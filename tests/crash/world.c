@@ -16,6 +16,7 @@ static struct mq_sys filling;
 static char work[PATH_LEN], root[PATH_LEN + 8], boot[PATH_LEN + 8];
 static enum world_kind kind;
 static uint64_t mount;
+static int64_t later_ns;
 static bool read_only;
 static unsigned refused;
 static struct {
@@ -90,6 +91,11 @@ static int world_unlinkat(int dir, const char *name, bool directory)
 	return read_only ? refuse() : mq_sys_real.unlinkat(dir, name, directory);
 }
 
+static int64_t world_clock_ns(enum mq_clock which)
+{
+	return mq_sys_real.clock_ns(which) + later_ns;
+}
+
 /* There is no disk under it. */
 static int world_sync(int fd)
 {
@@ -117,6 +123,7 @@ void world_init(const char *directory)
 	filling.unlinkat = world_unlinkat;
 	filling.fdatasync = world_sync;
 	filling.fsync = world_sync;
+	filling.clock_ns = world_clock_ns;
 	mq_sys = &filling;
 	umask(0);
 }
@@ -180,6 +187,7 @@ const char *world_make(const struct image *im, enum world_kind what)
 	mount = what == WORLD_REMOUNT ? WORLD_MOUNT + 1000 : WORLD_MOUNT;
 	read_only = false;
 	refused = 0;
+	later_ns = 0;
 	n_was = 0;
 	if (mkdir(root, 0750) < 0)
 		die("cannot make %s: %s", root, strerror(errno));
@@ -197,6 +205,11 @@ const char *world_make(const struct image *im, enum world_kind what)
 void world_remount(void)
 {
 	mount += 10;
+}
+
+void world_later(int64_t ns)
+{
+	later_ns = ns;
 }
 
 void world_read_only(bool on)

@@ -27,6 +27,8 @@ void world_init(const char *work);
 const char *world_make(const struct image *im, enum world_kind kind);
 /* Another mount of the same disk. */
 void world_remount(void);
+/* So much later it is than it is. */
+void world_later(int64_t ns);
 /* From now on whatever changes the disk is refused; *ret_tried (may be NULL) counts what was tried. */
 void world_read_only(bool on);
 unsigned world_refused(void);
