@@ -15,7 +15,9 @@
 enum { HELD_MAX = 64 /* partitions that are held open */, STALE_MAX = 8 };
 static const int64_t SECOND_NS = INT64_C(1000000000);
 static const int64_t LONGEST_NS = 60 * INT64_C(1000000000);
-static const int64_t RETRY_NS = INT64_C(50000000); /* another one is at it, or the topic is full */
+/* Another one is at it, who may have looked before this was due, and tells nobody when it is done; or the topic is full: the longer
+ * it lasts, the later it is looked again. */
+static const int64_t RETRY_MIN_NS = INT64_C(1000000), RETRY_MAX_NS = INT64_C(50000000);
 
 static int64_t now_ns(void)
 {
@@ -188,6 +190,17 @@ static int deliver_one(struct mq_rooms *r, struct mq_room_part *part, struct mq_
 	return rc;
 }
 
+/* Something should be in its topic by now, and is not. */
+static bool is_late(const struct mq_rooms *r)
+{
+	int64_t real_us = mq_sys->clock_ns(MQ_CLOCK_REAL) / 1000;
+	bool late = false;
+
+	for (uint32_t p = 0; p < r->n; p++)
+		late |= r->parts[p].begun || r->parts[p].due_us <= real_us;
+	return late;
+}
+
 int mq_rooms_deliver(struct mq_rooms *r, struct mq_err *err)
 {
 	struct mq_err first = {0};
@@ -201,6 +214,9 @@ int mq_rooms_deliver(struct mq_rooms *r, struct mq_err *err)
 		if (one < 0 && !first.code)
 			first = why;
 	}
+	r->retry_ns = some || r->retry_ns == 0 ? RETRY_MIN_NS : r->retry_ns < RETRY_MAX_NS / 2 ? r->retry_ns * 2 : RETRY_MAX_NS;
+	if (!is_late(r))
+		r->retry_ns = 0;
 	if (rc >= 0 && first.code) {
 		*err = first;
 		rc = first.code;
@@ -211,14 +227,13 @@ int mq_rooms_deliver(struct mq_rooms *r, struct mq_err *err)
 int64_t mq_rooms_next_ns(const struct mq_rooms *r)
 {
 	int64_t real_us = mq_sys->clock_ns(MQ_CLOCK_REAL) / 1000, least = INT64_MAX, wait_ns = LONGEST_NS;
-	bool begun = false;
 
-	for (uint32_t p = 0; p < r->n; p++) {
+	for (uint32_t p = 0; p < r->n; p++)
 		least = r->parts[p].due_us < least ? r->parts[p].due_us : least;
-		begun |= r->parts[p].begun;
-	}
-	if (least <= real_us || begun)
-		wait_ns = RETRY_NS;
+	if (r->retry_ns)
+		wait_ns = r->retry_ns;
+	else if (least <= real_us)
+		wait_ns = 0;
 	else if (least - real_us < LONGEST_NS / 1000)
 		wait_ns = (least - real_us) * 1000;
 	if (r->n > HELD_MAX && wait_ns > SECOND_NS)

@@ -47,6 +47,7 @@ struct mq_rooms {
 	struct mq_topic_facts facts, target; /* of the room; of the topic */
 	struct mq_room_part *parts;
 	uint32_t n;
+	int64_t retry_ns;              /* when to look again, since something is late; 0: nothing is */
 	int64_t reread_ns;             /* when the number of partitions was last asked for */
 	struct mq_records records;
 	struct mq_buf payload;
