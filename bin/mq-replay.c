@@ -104,8 +104,8 @@ static int check(struct args *a)
 		return cli_usage(cli, "--dead-letters go back where they came from: no --to, --archive or --expired");
 	if (a->dead_letters && prints)
 		return cli_usage(cli, "--dead-letters prints nothing: mq-consume %s.dead shows them", cli->n_operands ? cli->operands[0] : "TOPIC");
-	if ((a->req.to || a->back) && a->archive && (a->speed || cli_given(cli, "rate") || cli_given(cli, "count") || a->req.expired))
-		return cli_usage(cli, "--speed, --rate, -n and --expired are of archives that are printed (-o names a part)");
+	if ((a->req.to || a->back) && a->archive && a->speed)
+		return cli_usage(cli, "--speed is of archives that are printed: --rate says how fast they go elsewhere");
 	if ((a->req.to || a->back) && prints)
 		return cli_usage(cli, "--%s prints nothing: how it is printed has no part in that", a->back ? "back" : "to");
 	return reading_check(cli, &a->reading, &a->req);
@@ -246,8 +246,10 @@ static int restore(struct args *a)
 	r->topics = &a->cli.topic;
 	r->n_topics = a->cli.topic != NULL;
 	r->partitions = cli_given(&a->cli, "partition") ? &a->reading.partition : NULL;
-	if (mq_restore(a->cli.mq, r, &done) < 0)
+	if (!(cli_given(&a->cli, "count") && r->count == 0) && mq_restore(a->cli.mq, r, &done) < 0)
 		status = cli_fail(&a->cli);
+	if (done.skipped_expired && !a->cli.verbose)
+		cli_say(&a->cli, "%llu records had expired and were left out (--expired takes those)", llu(done.skipped_expired));
 	return report(a, status, &done);
 }
 

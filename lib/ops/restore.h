@@ -12,6 +12,7 @@
 #include "ops/body.h"
 #include "ops/filter.h"
 #include "ops/ops.h"
+#include "ops/pace.h"
 #include "ops/replay_run.h"
 
 struct mq_restore_part { /* of a partition in a file */
@@ -42,6 +43,9 @@ struct mq_restoring {
 	struct mq_transfer *transfer;
 	struct mq_topic_facts out;    /* of the topic that it goes to */
 	uint32_t robin;
+	bool pending;                 /* something was put since the last commit */
+	struct mq_pace pace;
+	uint64_t left;                /* records that are still counted off; mq_restore_count */
 	struct mq_filter filter;
 	struct mq_body body;
 	struct mq_buf headers;
@@ -51,5 +55,8 @@ struct mq_restoring {
 /* restore_begin.c: files are looked at, ranges resolved, and the run is there. */
 int mq_restore_begin(struct mq_restoring *r);
 int mq_restore_open_file(struct mq_restoring *r, size_t file);
+
+/* restore.c: the parts end where the request's count is reached. */
+int mq_restore_count(struct mq_restoring *r);
 
 #endif

@@ -148,6 +148,8 @@ static int hash_of(struct mq_restoring *r, uint64_t *ret)
 
 	for (size_t i = 0; i < sizeof texts / sizeof *texts && rc == 0; i++)
 		rc = add_text(&b, texts[i]);
+	if (rc == 0 && (q->count || q->expired))
+		rc = mq_buf_printf(&b, "%llu%s", (unsigned long long)q->count, q->expired ? " expired" : "");
 	for (size_t i = 0; i < q->n_headers && rc == 0; i++) {
 		rc = add_text(&b, q->headers[i].name);
 		if (rc == 0)
@@ -214,5 +216,8 @@ int mq_restore_begin(struct mq_restoring *r)
 	rc = s->engine->topic_auto_create(s, r->to, q->to ? q->to_partitions : partitions, r->err);
 	if (rc == 0)
 		rc = s->engine->topic_facts(s, r->to, &r->out, r->err);
+	if (rc == 0 && q->count)
+		rc = mq_restore_count(r);
+	mq_pace_init(&r->pace, q->rate);
 	return rc < 0 ? rc : open_run(r);
 }

@@ -100,9 +100,51 @@ sum() { sort | sha1sum; }
 	fails 64 mq-replay --archive --back --to U x.tar.zst
 	fails 64 mq-replay --archive --to U --json x.tar.zst
 	fails 64 mq-replay --archive --to U --speed 1x x.tar.zst
-	fails 64 mq-replay --archive --back -n 3 x.tar.zst
+	fails 64 mq-replay --archive --back --speed 2x x.tar.zst
 	fails 64 mq-replay --archive -g g x.tar.zst
 	fails 64 mq-replay --archive --to U
 	has "$(mq-replay --archive --back --dry-run x.tar.zst)" '151 records'
 	is "$(mq-consume T | wc -l)" 151
+}
+
+@test "a count is counted once over all archives, and the same command goes on with it" {
+	discarded
+	mq-replay --archive --to all x.tar.zst
+	is "$(mq-replay --archive -n 0 --to none x.tar.zst)" ''
+	fails 66 mq-consume none
+	mq-replay --archive -n 60 --to U x.tar.zst
+	is "$(mq-consume U | sum)" "$(mq-consume -n 60 all | sum)"
+	mq-replay --archive -n 1 -T tag --back x.tar.zst
+	is "$(mq-consume -g g T)" keyed
+	mq-check
+}
+
+@test "at a rate, and what came before a pause does not wait for it" {
+	seq 5 | mq-publish T
+	mq-drain -g g --discard --archive x.tar.zst T
+	began=$(date +%s%3N)
+	mq-replay --archive --rate 5/s --to U x.tar.zst &
+	first() { [ "$(mq-consume U 2>"$BATS_TEST_TMPDIR/none")" = 1 ]; }
+	until_true first
+	wait $!
+	[ $(($(date +%s%3N) - began)) -ge 700 ]
+	is "$(mq-consume U)" "$(seq 5)"
+}
+
+@test "what has expired goes back where that is wanted, and what has not does not" {
+	mq-publish -m here T
+	mq-publish --ttl 1ms -m late T
+	mq-drain -g g --discard --archive x.tar.zst T
+	mq-replay --archive --back x.tar.zst 2>said
+	has "$(cat said)" '1 records had expired'
+	mq-replay --archive --back --expired x.tar.zst
+	is "$(mq-consume -g g T)" $'here\nlate'
+	mq-topic create --partitions 1 short
+	mq-publish -m old short
+	mq-drain -g g --discard --archive y.tar.zst short
+	mq-topic set short ttl.ms=1
+	mq-replay --archive --to short --expired y.tar.zst
+	mq-replay --archive --to short y.tar.zst
+	mq-topic set short ttl.ms=-1
+	is "$(mq-consume short)" $'old\nold'
 }
