@@ -28,7 +28,7 @@ int wrong(struct checking *k, const char *fmt, ...)
 
 /* ---- what the story of a topic is so far ----------------------------------------------------------- */
 
-static struct story story_of(const struct state *s, const char *topic)
+struct story story_of(const struct state *s, const char *topic)
 {
 	struct story y = {.name = topic};
 	size_t known = facts_known(s->facts, s->cut);
@@ -564,6 +564,8 @@ int check_state(const struct state *s, char *why, size_t len)
 		rc = check_topics(&k);
 	if (rc == 0)
 		rc = check_moves(&k);
+	if (rc == 0)
+		rc = check_delays(&k);
 	if (rc == 0)
 		rc = check_finds_nothing(&k, "after recovery");
 	mq_spool_release(&spool);

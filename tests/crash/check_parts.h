@@ -29,6 +29,7 @@ int read_all(struct checking *k, const struct story *y, struct mq_topic *t, stru
 
 __attribute__((format(printf, 2, 3))) int wrong(struct checking *k, const char *fmt, ...);
 
+struct story story_of(const struct state *s, const char *topic);
 /* The next fact of this story; NULL to begin with, NULL at the end. */
 const struct fact *fact_next(const struct state *s, const struct story *y, const struct fact *f);
 
@@ -48,6 +49,8 @@ bool is_overtaken(const struct checking *k, const struct story *y, const struct 
 int expect_no_ghosts(struct checking *k, const struct story *y, const struct reading *r, const char *when);
 /* Compacted once more, and what is dead gone: the last of each key is there. */
 int check_compacted(struct checking *k, const struct story *y, struct mq_topic *t);
+/* What is to come later: it waits, has come, or was cancelled; and then comes. */
+int check_delays(struct checking *k);
 int check_moves(struct checking *k);
 int check_producers(struct checking *k, const struct story *y, struct mq_topic *t, const struct reading *r);
 

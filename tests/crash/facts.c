@@ -137,6 +137,12 @@ static void note(struct facts *f, size_t at, char *w[WORDS], int n)
 		fact(f, at, FACT_FORGET, NULL, w + 1, n - 1);
 	else if (n > 3 && strcmp(w[0], "send") == 0)
 		fact(f, at, FACT_SEND, NULL, w + 1, n - 1);
+	else if (n > 1 && strcmp(w[0], "here") == 0)
+		fact(f, at, FACT_HERE, NULL, w + 1, n - 1);
+	else if (n > 1 && strcmp(w[0], "delays") == 0)
+		fact(f, at, FACT_DELAYS, NULL, w + 1, n - 1);
+	else if (n > 2 && strcmp(w[0], "cancels") == 0)
+		fact(f, at, FACT_CANCELS, NULL, w + 1, n - 1);
 	else if (n > 1 && strcmp(w[0], "taking") == 0)
 		fact(f, at, FACT_TAKING, NULL, w + 1, n - 1);
 	else if (n > 3 && strcmp(w[0], "grows") == 0)
@@ -156,6 +162,7 @@ static void promise(struct facts *f, size_t at, char *w[WORDS], int n)
 	             {"commit", FACT_COMMIT, true},    {"outside", FACT_OUTSIDE, true}, {"start", FACT_START, false},
 	             {"moved", FACT_MOVED, false},     {"done", FACT_DONE, true},        {"shared", FACT_SHARED, true},
 	             {"failed", FACT_FAILED, true},
+	             {"delayed", FACT_DELAYED, false}, {"cancelled", FACT_CANCELLED, false},
 	             {"sent", FACT_SENT, false},     {"taken", FACT_TAKEN, false},
 	             {"took", FACT_TOOK, false},       {"grown", FACT_GROWN, false}};
 
@@ -221,6 +228,14 @@ void facts_read(struct facts *f, const struct trace *t)
 		else
 			promise(f, i, w, n);
 	}
+}
+
+size_t facts_here(const struct facts *f)
+{
+	for (size_t i = 0; i < f->n; i++)
+		if (f->f[i].kind == FACT_HERE)
+			return f->f[i].at;
+	return 0;
 }
 
 size_t facts_known(const struct facts *f, size_t cut)

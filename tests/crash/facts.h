@@ -8,6 +8,11 @@
  *	note  put T P SERIAL COUNT OFFSET           … and stand at OFFSET …
  *	note  topic T P | removing T | commit G T P OFFSET | start T P OFFSET
  *	note  harm T P                              visible bytes were overwritten: damage may be told
+ *	note  here T                                nobody looks at what a power cut leaves before this: other scenarios do
+ *	note  delays T                              records of it are to come later: sent to T, and put nowhere yet
+ *	note  cancels T SERIAL                      this one is about to be told not to
+ *	line  ack delayed T SERIAL COUNT            they will
+ *	line  ack cancelled T SERIAL                it will not
  *	note  compacts T P                          records whose key came again may go from now on, and tombstones
  *	note  forget T P                            `state` was removed: what it witnessed is forgotten
  *	line  ack spool | topic T | gone T
@@ -59,6 +64,7 @@ enum fact_kind {
 	FACT_HARM, FACT_COMPACTS, FACT_FORGET, FACT_MOVE_TRY, FACT_MOVED,
 	FACT_ONCE_TRY, FACT_SHARE_TRY, FACT_HANDLED, FACT_FAILS, FACT_DONE, FACT_SHARED, FACT_FAILED,
 	/* partition and offset are the two numbers that follow */
+	FACT_HERE, FACT_DELAYS, FACT_CANCELS, FACT_DELAYED, FACT_CANCELLED,
 	FACT_SEND, FACT_SENT, FACT_TAKING, FACT_TAKEN, FACT_TOOK, FACT_GROWS, FACT_GROWN,
 };
 
@@ -84,6 +90,8 @@ const struct fact_record *facts_record(const struct facts *f, uint32_t serial);
 /* The last one put there before entry `at`; NULL. */
 const struct fact_record *facts_at(const struct facts *f, const char *topic, uint32_t partition, uint64_t offset, size_t at);
 
+/* The entry before which no power is cut. */
+size_t facts_here(const struct facts *f);
 /* How many facts are known when entry `cut` is about to happen. */
 size_t facts_known(const struct facts *f, size_t cut);
 

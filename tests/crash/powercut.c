@@ -133,14 +133,14 @@ static void one(void *arg, const struct choice *c, uint32_t number, bool killed)
 /* Cut before each call that changes something, so that all that was said before it counts. */
 static void replay(struct run *r)
 {
-	size_t known = 0, n = 0;
+	size_t known = 0, n = 0, here = facts_here(&r->facts);
 	bool fresh = true;
 
 	disk_init(&r->disk);
 	for (r->cut = 0; r->cut <= r->trace.n && !r->shared->stop; r->cut++) {
 		bool end = r->cut == r->trace.n;
 
-		if ((end || disk_changes(&r->trace.e[r->cut])) && (fresh || facts_known(&r->facts, r->cut) != known)) {
+		if (r->cut >= here && (end || disk_changes(&r->trace.e[r->cut])) && (fresh || facts_known(&r->facts, r->cut) != known)) {
 			known = facts_known(&r->facts, r->cut);
 			cuts_each(&r->disk, r->cut, end || n % 6 == 5, one, r);
 			n++;
