@@ -15,7 +15,7 @@ enum {
 	LINES_MIN = 16 << 10, /* fewer bytes are put together with others */
 	OPEN_MAX = 3,         /* so often a partition is opened for lines, one after the other, before they go one by one */
 };
-static const int64_t PAUSE_NS = 200000000, FACTS_NS = 1000000000, TELL_NS = 1000000000;
+static const int64_t PAUSE_NS = 200000000, FACTS_NS = 1000000000;
 
 static int64_t now_ns(void)
 {
@@ -35,53 +35,20 @@ int mq_copy_learn(struct mq_consume *c)
 	return c->engine->topic_facts(c->store, c->req->to, &k->out, c->err);
 }
 
-/* --- space ---------------------------------------------------------------------------------- */
-
-static bool is_full(int rc)
-{
-	return rc == MQ_EAGAIN || rc == -ENOSPC || rc == -EDQUOT;
-}
-
-/* 0: it may be tried again. */
-static int await_space(struct mq_consume *c, struct mq_transfer *t, int rc, int64_t *since_ns, bool *told)
-{
-	int64_t timeout_ns = c->req->timeout_ns, now = now_ns();
-	struct mq_err why = *c->err;
-
-	if (!is_full(rc))
-		return rc;
-	if (!*since_ns)
-		*since_ns = now;
-	if (mq_stopping(c->mq))
-		return mq_err_set(c->err, MQ_EAGAIN, "%s; stopped while waiting for space: the same command goes on where this ended", why.text);
-	if (timeout_ns >= 0 && now - *since_ns >= timeout_ns)
-		return mq_err_set(c->err, MQ_EAGAIN, "%s; no space came in time (--timeout): the same command goes on where this ended", why.text);
-	if (!*told && now - *since_ns >= TELL_NS)
-		mq_ops_notice(c->mq, 0, "%s; waiting for space%s", why.text, timeout_ns < 0 ? " (--timeout bounds the wait)" : "");
-	*told |= now - *since_ns >= TELL_NS;
-	rc = mq_transfer_await_space(t, timeout_ns < 0 ? -1 : *since_ns + timeout_ns, c->err);
-	if (rc == MQ_EAGAIN && (timeout_ns < 0 || now_ns() < *since_ns + timeout_ns))
-		return rc; /* it is to fail */
-	if (rc == 0 || rc == MQ_EAGAIN)
-		*c->err = (struct mq_err){0};
-	return rc == MQ_EAGAIN ? 0 : rc;
-}
-
 /* --- copying -------------------------------------------------------------------------------- */
 
 static int commit(struct mq_consume *c, struct mq_feed *f, uint64_t end)
 {
 	struct mq_copying *x = f->copying;
 	struct mq_copies *k = c->copies;
-	int64_t since_ns = 0;
-	bool told = false;
+	struct mq_transfer_wait wait = {0};
 	int rc;
 
 	if (end <= mq_transfer_place(x->t))
 		return 0;
 	do {
 		rc = mq_transfer_commit(x->t, end, c->err);
-		rc = rc < 0 ? await_space(c, x->t, rc, &since_ns, &told) : 1;
+		rc = rc < 0 ? mq_transfer_await_room(c->mq, x->t, rc, c->req->timeout_ns, &wait, c->err) : 1;
 	} while (rc == 0);
 	if (x->pending)
 		k->pending--;
@@ -186,8 +153,7 @@ static int copy(struct mq_consume *c, struct mq_feed *f, const struct mq_rec *r)
 static int append_lines(struct mq_consume *c, struct mq_feed *f, const struct mq_transfer_lines *l, uint64_t first)
 {
 	struct mq_copies *k = c->copies;
-	int64_t since_ns = 0;
-	bool told = false;
+	struct mq_transfer_wait wait = {0};
 	int rc;
 
 	for (;;) {
@@ -195,7 +161,7 @@ static int append_lines(struct mq_consume *c, struct mq_feed *f, const struct mq
 		if (rc == MQ_TRANSFER_FULL)
 			rc = commit(c, f, first);
 		else
-			rc = rc < 0 ? await_space(c, f->copying->t, rc, &since_ns, &told) : rc == 0 ? MQ_TRANSFER_FULL : rc;
+			rc = rc < 0 ? mq_transfer_await_room(c->mq, f->copying->t, rc, c->req->timeout_ns, &wait, c->err) : rc == 0 ? MQ_TRANSFER_FULL : rc;
 		if (rc != 0)
 			return rc == MQ_TRANSFER_FULL ? 0 : rc;
 	}

@@ -51,11 +51,6 @@ static bool fails_when_full(struct mq_consume *c, const struct mq_move_wait *w)
 	return false;
 }
 
-static bool is_full(int rc)
-{
-	return rc == MQ_EAGAIN || rc == -ENOSPC || rc == -EDQUOT;
-}
-
 int mq_move_nap(struct mq_consume *c, int64_t ns)
 {
 	struct pollfd stop = {.fd = mq_stop_fd(c->mq), .events = POLLIN};
@@ -68,7 +63,7 @@ int mq_move_await_room(struct mq_consume *c, struct mq_feed *f, int rc, struct m
 	int64_t timeout_ns = c->req->timeout_ns, now = now_ns();
 	struct mq_err why = *c->err;
 
-	if (!is_full(rc))
+	if (!mq_ops_is_full(rc))
 		return rc;
 	/* That somebody else has the partition now says MQ_EAGAIN, too. */
 	int owns = c->engine->owner_look(f->owner, false, c->err);

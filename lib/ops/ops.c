@@ -159,3 +159,8 @@ int mq_ops_output_failed(struct mq_err *err, int code)
 		err->code = MQ_EBROKEN;
 	return MQ_EBROKEN;
 }
+
+bool mq_ops_is_full(int rc)
+{
+	return rc == MQ_EAGAIN || rc == -ENOSPC || rc == -EDQUOT;
+}

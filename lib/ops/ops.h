@@ -18,6 +18,9 @@ int mq_ops_looked(struct mq *mq, int rc);
 /* A line for mq_set_notice's function, if there is one. */
 void mq_ops_notice(struct mq *mq, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
+/* Is it for want of room, so that it may be tried again when there is some? */
+bool mq_ops_is_full(int rc);
+
 /* The partitions [*ret_from, *ret_to) of a topic that `partition` (-1: all) means; MQ_ENOTOPIC. */
 int mq_ops_partitions(struct mq *mq, const char *topic, int64_t partition, uint32_t *ret_from, uint32_t *ret_to);
 

@@ -197,13 +197,12 @@ int mq_publish_send_batch(struct mq_publish *pub, struct mq_out *out, const stru
 /* publish_parts.c */
 int mq_publish_walk(struct mq_publish *pub, const struct mq_load *l, struct mq_batch *ret_batch, struct mq_walk *ret);
 int mq_publish_send_parts(struct mq_publish *pub, struct mq_out *out, const struct mq_load *whole);
-/* A call that answered rc found no room (mq_publish_is_full): 0 when it may be made again, as when.full and --timeout say.
+/* A call that answered rc found no room (mq_ops_is_full): 0 when it may be made again, as when.full and --timeout say.
  * *wait is zero before the first time.  Who waits long is told so; mq_publish_space_came: the wait is over. */
 struct mq_space_wait {
 	int64_t since_ns, deadline_ns; /* deadline: -1: none */
 	bool told;
 };
-bool mq_publish_is_full(int rc);
 int mq_publish_await_space(struct mq_publish *pub, struct mq_out *out, int rc, struct mq_space_wait *wait);
 void mq_publish_space_came(struct mq_publish *pub, const struct mq_out *out, const struct mq_space_wait *wait);
 /* Wait until `until_ns`; -EINTR when asked to stop. */

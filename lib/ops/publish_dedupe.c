@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ops/ops.h"
 #include "ops/publish.h"
 
 enum { STORED = -1 };
@@ -279,7 +280,7 @@ static int send_once(struct mq_publish *pub, struct mq_out *out, const struct mq
 		rc = send_kept(pub, out, l, *from);
 	d->locked = false;
 	pub->engine->dedupe_unlock(d->handle);
-	if (rc < 0 && rc != -ESTALE && !mq_publish_is_full(rc))
+	if (rc < 0 && rc != -ESTALE && !mq_ops_is_full(rc))
 		return rc;
 	struct mq_err why = *pub->err;
 	also = await_firsts(pub);
@@ -308,7 +309,7 @@ int mq_publish_send_new(struct mq_publish *pub, struct mq_out *out, const struct
 			mq_publish_space_came(pub, out, &wait);
 			return 0;
 		}
-		if (mq_publish_is_full(rc))
+		if (mq_ops_is_full(rc))
 			rc = mq_publish_await_space(pub, out, rc, &wait);
 	}
 	pub->part_sent = from;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "ops/body.h"
+#include "ops/ops.h"
 #include "ops/publish.h"
 
 struct mq_held {
@@ -98,7 +99,7 @@ static int begin(struct mq_publish *pub, struct mq_out *out, uint32_t g)
 	h->generation = pub->facts.generations[g].number;
 	struct mq_space_wait wait = {0};
 	int rc;
-	while (mq_publish_is_full(rc = pub->engine->appender_mark(out->appender, &h->mark, pub->err)))
+	while (mq_ops_is_full(rc = pub->engine->appender_mark(out->appender, &h->mark, pub->err)))
 		if ((rc = mq_publish_await_space(pub, out, rc, &wait)) < 0)
 			break;
 	if (rc == 0)

@@ -12,6 +12,7 @@
 
 #include "base/murmur2.h"
 #include "ops/body.h"
+#include "ops/ops.h"
 #include "ops/publish.h"
 #include "sys/sys.h"
 
@@ -149,7 +150,7 @@ int mq_publish_find(struct mq_publish *pub, struct mq_out *out)
 		return 0;
 	/* A new name is registered in the log, and that needs room. */
 	while ((rc = pub->engine->producer_find(out->appender, pub->req->producer, &out->who, pub->err)) < 0) {
-		if (mq_publish_is_full(rc))
+		if (mq_ops_is_full(rc))
 			rc = mq_publish_await_space(pub, out, rc, &wait);
 		if (rc < 0)
 			return rc;

@@ -65,11 +65,6 @@ static int wait_for_space(struct mq_publish *pub, struct mq_out *out, struct mq_
 	}
 }
 
-bool mq_publish_is_full(int rc)
-{
-	return rc == -ENOSPC || rc == -EDQUOT || rc == MQ_EAGAIN;
-}
-
 /* The topic may have been told meanwhile to do something else than to make us wait. */
 static void follow_conf(struct mq_publish *pub)
 {
@@ -107,7 +102,7 @@ static int append(struct mq_publish *pub, struct mq_out *out, const struct mq_ba
 {
 	struct mq_space_wait wait = {0};
 	int rc;
-	while (mq_publish_is_full(rc = pub->engine->append(out->appender, b, body, ret, pub->err))) {
+	while (mq_ops_is_full(rc = pub->engine->append(out->appender, b, body, ret, pub->err))) {
 		if (pub->dedupe.locked)
 			return rc; /* it is let go first */
 		rc = mq_publish_await_space(pub, out, rc, &wait);

@@ -12,30 +12,15 @@
 
 /* --- the act -------------------------------------------------------------------------------- */
 
-static bool is_full(int rc)
-{
-	return rc == MQ_EAGAIN || rc == -ENOSPC || rc == -EDQUOT;
-}
-
 static int commit(struct mq_restoring *r, uint64_t place)
 {
-	int64_t timeout_ns = r->req->timeout_ns, now_ns = mq_sys->clock_ns(MQ_CLOCK_MONOTONIC);
-	int64_t deadline_ns = timeout_ns < 0 ? -1 : now_ns + timeout_ns;
-	int rc = mq_transfer_commit(r->transfer, place, r->err);
+	struct mq_transfer_wait wait = {0};
+	int rc;
 
-	while (is_full(rc)) {
-		struct mq_err why = *r->err;
-
-		if (mq_stopping(r->mq) || (deadline_ns >= 0 && mq_sys->clock_ns(MQ_CLOCK_MONOTONIC) >= deadline_ns))
-			return mq_err_set(r->err, MQ_EAGAIN, "%s; the same command goes on where this ended", why.text);
-		rc = mq_transfer_await_space(r->transfer, deadline_ns, r->err);
-		if (rc < 0 && rc != MQ_EAGAIN)
-			return rc;
-		if (rc == MQ_EAGAIN && (deadline_ns < 0 || mq_sys->clock_ns(MQ_CLOCK_MONOTONIC) < deadline_ns))
-			return rc; /* it is to fail */
-		*r->err = (struct mq_err){0};
+	do {
 		rc = mq_transfer_commit(r->transfer, place, r->err);
-	}
+		rc = rc < 0 ? mq_transfer_await_room(r->mq, r->transfer, rc, r->req->timeout_ns, &wait, r->err) : 1;
+	} while (rc == 0);
 	r->robin++;
 	r->pending = false;
 	return rc < 0 ? rc : r->mq->store->engine->topic_facts(r->mq->store, r->to, &r->out, r->err);

@@ -113,10 +113,14 @@ int mq_transfer_lines(struct mq_transfer *t, const char *topic, uint32_t partiti
 /* The act: all from the place up to `end` is done.  With nothing put the place moves, and that is all. */
 int mq_transfer_commit(struct mq_transfer *t, uint64_t end, struct mq_err *err);
 
-/* After a commit that said MQ_EAGAIN, -ENOSPC or -EDQUOT: sleep a little, 50 ms at most and not beyond the deadline (CLOCK_MONOTONIC,
- * ns; -1: none), until there may be space in what is full; then commit again.  MQ_EAGAIN: the deadline has passed, or what is full
- * is to fail rather than wait (when.full). */
-int mq_transfer_await_space(struct mq_transfer *t, int64_t deadline_ns, struct mq_err *err);
+/* transfer_wait.c: a call answered rc.  Where something is full (mq_ops_is_full) sleep a little, until there may be space; 0: the call may
+ * be made again.  Else rc, or MQ_EAGAIN with how it may be gone on with: timeout_ns (-1: none) has passed since the first of these
+ * waits, the session is stopping, or what is full is to fail rather than wait (when.full). */
+struct mq_transfer_wait { /* zeroes before the first */
+	int64_t since_ns;
+	bool told;
+};
+int mq_transfer_await_room(struct mq *mq, struct mq_transfer *t, int rc, int64_t timeout_ns, struct mq_transfer_wait *w, struct mq_err *err);
 
 /* transfer_set.c: as begin; of what is to be copied, and done, nothing lies below `lowest`, and all of it within 2^32 from there. */
 void mq_transfer_begin_set(struct mq_transfer *t, uint64_t lowest);

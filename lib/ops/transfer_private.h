@@ -151,4 +151,8 @@ int mq_transfer_last(const struct mq_engine *e, struct mq_store *s, const char *
 /* Finish what an earlier owner began. */
 int mq_transfer_resume(struct mq_transfer *t, struct mq_err *err);
 
+/* transfer_target.c: sleep a little, 50 ms at most and not beyond the deadline (CLOCK_MONOTONIC, ns; -1: none), until there may be space in
+ * what a commit found full.  MQ_EAGAIN: the deadline has passed, or what is full is to fail rather than wait (when.full). */
+int mq_transfer_await_space(struct mq_transfer *t, int64_t deadline_ns, struct mq_err *err);
+
 #endif
