@@ -51,6 +51,8 @@ int mq_chain_find_head(int dir, const struct mq_segment_header *told, struct mq_
 /* chain_stand.c.  1: *ret stands for what came before `next`, and is to be released; 0: nothing does.  again: list anew. */
 int mq_chain_stand_in(struct mq_chain *c, int dir, const struct mq_segment_header *next, bool again, struct mq_segment *ret,
                       struct mq_err *err);
+/* Does s, of reason MQ_SEGMENT_COMPACT, stand for h? */
+bool mq_chain_replaces(const struct mq_segment_header *s, const struct mq_segment_header *h);
 /* 1: something stands for `h` itself, so the chain that it is in is an old one. */
 int mq_chain_is_replaced(struct mq_chain *c, int dir, const struct mq_segment_header *h, struct mq_err *err);
 /* Is `pred`, of a chain, what `next` names, or does it stand for that?  next: as its own file says. */

@@ -84,6 +84,12 @@ int mq_chain_stand_in(struct mq_chain *c, int dir, const struct mq_segment_heade
 	return ret->fd >= 0;
 }
 
+bool mq_chain_replaces(const struct mq_segment_header *s, const struct mq_segment_header *h)
+{
+	return mq_chain_siblings(s, h) && s->base_offset <= h->base_offset && h->base_offset < s->born_end_offset &&
+	       !mq_segment_id_equal(&s->id, &h->id) && (h->reason != MQ_SEGMENT_COMPACT || is_later(s, h));
+}
+
 int mq_chain_is_replaced(struct mq_chain *c, int dir, const struct mq_segment_header *h, struct mq_err *err)
 {
 	struct mq_segment s;
@@ -93,8 +99,7 @@ int mq_chain_is_replaced(struct mq_chain *c, int dir, const struct mq_segment_he
 	if (rc < 0)
 		return rc;
 	while (!found && next_marked(c, dir, h, NULL, &at, &s) == 1) {
-		found = s.h.base_offset <= h->base_offset && h->base_offset < s.h.born_end_offset && !mq_segment_id_equal(&s.h.id, &h->id) &&
-		        (h->reason != MQ_SEGMENT_COMPACT || is_later(&s.h, h));
+		found = mq_chain_replaces(&s.h, h);
 		mq_segment_release(&s);
 	}
 	return found;

@@ -137,7 +137,8 @@ static int examine(struct mq_compacting *k, struct mq_compact_part *p, bool *ret
 	int rc = 0;
 
 	*ret_changes = true;
-	if (!p->bad && (was_compacted(p) || p->h.base_offset < k->map_from)) { /* or the table's making did not read all of it */
+	/* Of the others the table's making has read all. */
+	if (!p->bad && (was_compacted(p) || p->h.base_offset < k->map_from || p->end_offset > k->map_to)) {
 		rc = changes(k, p);
 		*ret_changes = rc == 1 || !was_compacted(p);
 		p->bad = mq_compact_is_damage(rc);
@@ -158,6 +159,8 @@ static int extent(struct mq_compacting *k, size_t i, size_t *ret, bool *ret_chan
 	for (; i + n < k->n; n++) {
 		struct mq_compact_part *p = &k->part[i + n];
 		bool more = false, good = !p->bad && p->joined && p->h.base_offset < k->map_to && bytes + p->end_pos <= k->opt->segment_bytes;
+
+		good &= k->map_from < k->map_to || was_compacted(p); /* keys of others were not noted: none are joined */
 		int rc = good ? examine(k, p, &more) : 0;
 
 		if (rc < 0)
@@ -232,7 +235,8 @@ int mq_compact_join(struct mq_compacting *k)
 			continue;
 		rc = extent(k, i, &n, &more);
 		if (rc == 0 && more)
-			rc = write_anew(k, i, n);
+			rc = examine(k, &k->part[i], &more) == 1 ? write_anew(k, i, n) : k->err->code;
+		n = k->part[i].bad ? 1 : n;
 	}
 	if (rc < 0 || k->sum->made == before.made)
 		return rc;

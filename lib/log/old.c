@@ -120,6 +120,7 @@ struct dead {
 	const struct mq_cursor *c;
 	int64_t before_ns;
 	bool dry_run;
+	struct mq_buf stand_ins; /* struct stand_in */
 	struct mq_removed *sum;
 	struct mq_err *err;
 };
@@ -164,20 +165,47 @@ static bool is_below(const struct mq_segment_header *a, const struct mq_segment_
 	return a->base_offset < head->base_offset;
 }
 
-/* Since when one that begins there may be dead though nobody has written it for long: since another stands for it. */
-static int64_t replaced_ns(const struct dead *d, uint64_t base)
-{
-	for (size_t i = 0; i < d->c->chain.n; i++) {
-		const struct mq_segment_header *h = &d->c->chain.seg[i];
-		char name[MQ_SEGMENT_NAME_MAX];
-		struct mq_stat st;
+/* Every segment that stands for others, whether something stands for it in turn or not. */
+struct stand_in {
+	struct mq_segment_header h;
+	int64_t since_ns;
+};
 
-		if (h->reason != MQ_SEGMENT_COMPACT || base < h->base_offset || base >= h->born_end_offset)
-			continue;
-		mq_segment_name(h->base_offset, &h->id, "seg", name);
-		return mq_sys->statat(d->c->dir, name, &st) < 0 ? INT64_MAX : st.mtime_ns;
+static int keep_stand_in(void *arg, const char *name)
+{
+	struct dead *d = arg;
+	struct stand_in one;
+	struct mq_segment s;
+	struct mq_stat st;
+	uint64_t base;
+	uint8_t id4[4];
+	int rc;
+
+	if (!mq_segment_name_parse(name, "seg", &base, id4) || !mq_segment_id_marked(id4) ||
+	    mq_segment_open(&s, d->c->dir, base, id4, false, NULL) < 0)
+		return 0;
+	rc = mq_sys->stat(s.fd, &st);
+	one = (struct stand_in){s.h, st.mtime_ns};
+	mq_segment_release(&s);
+	if (rc < 0)
+		return mq_err_sys(d->err, rc, "%s: cannot look at %s", d->c->label, name);
+	return mq_buf_add(&d->stand_ins, &one, sizeof one) < 0 ? mq_err_set(d->err, -ENOMEM, "no memory for a list of segments") : 0;
+}
+
+/* Since when it is dead though nobody has written it for long: since the first came that stands for it.  Not since the last, or
+ * where compaction comes more often than what is dead goes, nothing would ever go. */
+static int64_t replaced_ns(const struct dead *d, const struct mq_segment_header *h)
+{
+	int64_t ns = INT64_MAX;
+
+	for (size_t at = 0; at < d->stand_ins.len; at += sizeof(struct stand_in)) {
+		struct stand_in one;
+
+		memcpy(&one, d->stand_ins.p + at, sizeof one);
+		if (mq_chain_replaces(&one.h, h) && one.since_ns < ns)
+			ns = one.since_ns;
 	}
-	return INT64_MIN;
+	return ns == INT64_MAX ? INT64_MIN : ns;
 }
 
 /* 1: of this partition, not in the log, and older than that.  What does not verify is left for people to look at. */
@@ -201,7 +229,7 @@ static int is_dead(const struct dead *d, const char *name, struct mq_segment_hea
 	if (rc < 0)
 		return mq_err_sys(d->err, rc, "%s: cannot look at %s", d->c->label, name);
 	*ret_size = st.size;
-	return st.mtime_ns < d->before_ns && mq_chain_siblings(ret, head) && is_below(ret, head) && replaced_ns(d, base) < d->before_ns;
+	return st.mtime_ns < d->before_ns && mq_chain_siblings(ret, head) && is_below(ret, head) && replaced_ns(d, ret) < d->before_ns;
 }
 
 static int remove_dead(void *arg, const char *name)
@@ -233,7 +261,7 @@ static int names_last(const struct mq_cursor *c, struct mq_err *err)
 int mq_cursor_remove_dead(struct mq_cursor *c, int64_t before_ns, bool dry_run, struct mq_removed *sum, struct mq_err *err)
 {
 	struct mq_err why = MQ_ERR_INIT;
-	struct dead d = {c, before_ns, dry_run, sum, &why};
+	struct dead d = {.c = c, .before_ns = before_ns, .dry_run = dry_run, .sum = sum, .err = &why};
 	int rc = load(c, err);
 
 	if (rc == 0)
@@ -241,6 +269,9 @@ int mq_cursor_remove_dead(struct mq_cursor *c, int64_t before_ns, bool dry_run, 
 	if (rc == 1 && !dry_run)
 		rc = names_last(c, &why);
 	if (rc == 1)
+		rc = mq_chain_each_file(c->dir, keep_stand_in, &d, &why) < 0 ? why.code : 1;
+	if (rc == 1)
 		rc = mq_chain_each_file(c->dir, remove_dead, &d, &why);
+	mq_buf_release(&d.stand_ins);
 	return rc < 0 && !err->code ? mq_err_set(err, rc, "%s: %s", c->label, why.text) : rc;
 }

@@ -273,3 +273,44 @@ second_reader() { python3 -B "$MQ_SRC/tests/reader.py" "$MQ_SPOOL" T 0 --raw; }
 	grep -qi "damage .*${file##*/}" told
 	fails 2 mq-consume T
 }
+
+# As if so many hours had passed: the files' times tell when something came to stand for others.
+hours_pass() {
+	local file
+	for file in "$MQ_SPOOL/topics/T/0/"*.seg; do
+		touch -d "$(date -d "@$(($(stat -c %Y "$file") - $1 * 3600))" '+%F %T')" "$file"
+	done
+}
+
+@test 'what is dead goes after its day, though compaction comes again sooner' {
+	for round in 1 2 3 4 5; do
+		fill $((round * 200 - 199)) $((round * 200))
+		mq-retain
+		is "$(mq-consume T | tail -n 10)" "$(lasts $((round * 200)))"
+		last=$(segments)
+		[ "$round" -gt 3 ] || most=$last
+		hours_pass 13
+	done
+	[ "$last" -le "$((most + 2))" ] # what the last two runs made dead, not all five
+	mq-check
+}
+
+@test 'a small compacted segment that is damaged does not keep the others from being compacted, nor is it joined to any' {
+	fill 1 200
+	mq-retain
+	dead
+	mq-retain
+	file=$(ls "$MQ_SPOOL/topics/T/0/"*c0.seg)
+	printf '\377' | dd of="$file" bs=1 seek=700 conv=notrunc status=none
+	before=$(sha256sum "$file")
+	for to in 400 600; do
+		fill $((to - 199)) $to
+		mq-retain 2> told
+		is "$(cat told)" 'mq-retain: T:0: 1 segments do not verify and were not compacted: run mq-check'
+	done
+	is "$(sha256sum "$file")" "$before"
+	dead
+	mq-retain 2> /dev/null
+	[ "$(segments)" -le 4 ]
+	is "$(mq-consume T 2> /dev/null | tail -n 10)" "$(lasts 600)"
+}
