@@ -73,11 +73,23 @@ static int put_gap(struct mq_log *log, struct mq_segment *s, uint64_t to, enum m
 	return put_control(log, s, MQ_CONTROL_GAP, s->end_offset, to, body, sizeof body, err);
 }
 
+/*
+ * Behind what a failed sync lost, does it stay behind?  A mover or a named producer is asked by its last number alone how far it
+ * came (transfer_lines.c: a log is lost from behind), so a batch of its own that is there would answer for one that is not, which
+ * nobody would write again.  One that asked to be durable was seen by nobody and acknowledged to nobody: so it goes with what was lost, and
+ * whoever was told of the failure writes both.
+ */
+static bool answers_for_lost(const struct mq_batch *b, enum mq_segment_reason reason)
+{
+	return reason == MQ_SEGMENT_CLOSED && b->who.kind != MQ_WHO_NOBODY && b->ack >= MQ_ACK_DURABLE;
+}
+
 /* Take over, at the same offsets, each batch of the head in [from, to) that still verifies. */
 static int take_over(struct mq_log *log, struct mq_segment *s, uint64_t from, uint64_t to, enum mq_segment_reason reason,
                      struct mq_err *err)
 {
 	uint64_t pos = from;
+	bool hole = false;
 
 	mq_scan_reset(&log->scan, &log->head);
 	while (pos < to) {
@@ -95,6 +107,9 @@ static int take_over(struct mq_log *log, struct mq_segment *s, uint64_t from, ui
 			return rc;
 		pos += mq_batch_len(&b);
 		if (b.base_offset < s->end_offset)
+			continue;
+		hole |= b.base_offset > s->end_offset;
+		if (hole && answers_for_lost(&b, reason))
 			continue;
 		rc = put_gap(log, s, b.base_offset, reason, err);
 		b.durable_pos = MQ_SEGMENT_HEADER_LEN;

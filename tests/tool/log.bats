@@ -3,6 +3,7 @@
 # What befalls a partition's files, and who holds its lock, as the tools show it.
 load engines
 load locks
+load flip
 
 # 100 records in segments of 4 KiB, several.
 many_segments() {
@@ -211,4 +212,23 @@ without() { # NUMBER
 	mq-check --mend > out
 	is "$(mq-consume T)" "$(seq 3)"
 	mq-check
+}
+
+# Three batches of a named producer that was killed at each sync, of which the second is harmed before the next one syncs.
+@test "what a producer wrote behind a batch that a failed sync lost is not held: it comes again, in order" {
+	export MQ_SPOOL=$PWD/spool PATH=$MQ_BUILD/bin:$PATH
+	seq 30 > all
+	for from in 1 11 21; do
+		sed -n "$from,$((from + 9))p" all | MQ_TEST_FAULT=fdatasync:1:path=.seg:kill-before \
+			fails 137 "$MQ_BUILD/tests/traced/mq-publish" --producer me --seq $from T
+	done
+	file=$(echo spool/topics/T/0/*.seg)
+	flip "$file" "$(($(grep -abo '^12$' "$file" | cut -d : -f 1)))"
+	fails 74 mq-publish -m x T
+	has "$said" 'offsets 10 to 29 are lost (a sync failed)'
+	mq-publish --producer me --seq 1 T < all 2> said
+	has "$(cat said)" '10 records were held already'
+	is "$(mq-consume T 2> /dev/null | grep -v x)" "$(cat all)"
+	mq-check > found || [ $? -le 1 ]
+	! grep damage found
 }
