@@ -19,8 +19,11 @@ import time
 SRC = os.environ.get('MQ_SRC') or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.abspath(os.environ.get('MQ_BUILD', '.'))
 SLOW = os.environ.get('MQ_PASS') == 'sanitize'
-KILLS = int(os.environ.get('MQ_KILLS', '50' if SLOW else '500'))
-EVERY = int(os.environ.get('MQ_EVERY', '32' if SLOW else '6'))
+sys.dont_write_bytecode = True
+sys.path.insert(0, SRC + '/tests')
+import amount  # noqa: E402
+KILLS = amount.of('MQ_KILLS', 500, 150, 50)
+EVERY = amount.of('MQ_EVERY', 3, 6, 32)
 SEED = int(os.environ.get('MQ_SEED', random.randrange(1 << 30)))
 PLACE = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
 KEYS = 7
