@@ -437,6 +437,8 @@ static int check_log(struct checking *k, const struct story *y, struct mq_topic 
 		rc = publish_one_more(k, y, t, &now, visible);
 	if (rc == 0)
 		rc = check_compacted(k, y, t);
+	if (rc == 0)
+		rc = check_archives(k, y, t);
 	reading_free(&now);
 	return rc;
 }

@@ -49,6 +49,8 @@ bool is_overtaken(const struct checking *k, const struct story *y, const struct 
 int expect_no_ghosts(struct checking *k, const struct story *y, const struct reading *r, const char *when);
 /* Compacted once more, and what is dead gone: the last of each key is there. */
 int check_compacted(struct checking *k, const struct story *y, struct mq_topic *t);
+/* What went below the log start is in an archive. */
+int check_archives(struct checking *k, const struct story *y, struct mq_topic *t);
 /* What is to come later: it waits, has come, or was cancelled; and then comes. */
 int check_delays(struct checking *k);
 int check_moves(struct checking *k);

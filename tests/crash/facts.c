@@ -137,6 +137,8 @@ static void note(struct facts *f, size_t at, char *w[WORDS], int n)
 		fact(f, at, FACT_FORGET, NULL, w + 1, n - 1);
 	else if (n > 3 && strcmp(w[0], "send") == 0)
 		fact(f, at, FACT_SEND, NULL, w + 1, n - 1);
+	else if (n > 2 && strcmp(w[0], "archives") == 0)
+		fact(f, at, FACT_ARCHIVES, NULL, w + 1, n - 1);
 	else if (n > 1 && strcmp(w[0], "here") == 0)
 		fact(f, at, FACT_HERE, NULL, w + 1, n - 1);
 	else if (n > 1 && strcmp(w[0], "delays") == 0)
