@@ -12,7 +12,7 @@ struct pred_search {
 	bool found;
 };
 
-/* One that stands for all up to there is as good as any can be, and no good where it goes beyond. */
+/* One that stands for all up to there is as good as any can be, and no good where it goes beyond.  What it stands for is dead. */
 static bool is_better_pred(const struct pred_search *q, const struct mq_segment_header *h)
 {
 	bool whole = h->reason == MQ_SEGMENT_COMPACT && h->born_end_offset == q->next->base_offset;
@@ -24,6 +24,10 @@ static bool is_better_pred(const struct pred_search *q, const struct mq_segment_
 		return h->round > q->best.round;
 	if (whole || best_whole)
 		return whole;
+	if (q->found && h->reason == MQ_SEGMENT_COMPACT && mq_chain_replaces(h, &q->best))
+		return true;
+	if (q->found && q->best.reason == MQ_SEGMENT_COMPACT && mq_chain_replaces(&q->best, h))
+		return false;
 	return !q->found || h->base_offset > q->best.base_offset ||
 	       (h->base_offset == q->best.base_offset && mq_chain_epoch_cmp(&h->epoch, &q->best.epoch) > 0);
 }

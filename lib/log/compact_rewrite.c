@@ -23,6 +23,8 @@ static bool stays(const struct mq_compacting *k, const struct mq_batch *b, const
 		return true;
 	if (mq_keys_last(&k->keys, r->key, r->key_len, &last) && last > r->offset)
 		return false;
+	if (r->offset >= k->map_to) /* nobody has looked yet for what it hides */
+		return true;
 	return !(is_tombstone(r) && k->whole && k->opt->tombstones_us >= 0 && k->now_us - b->base_time_us > k->opt->tombstones_us);
 }
 

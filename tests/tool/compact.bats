@@ -314,3 +314,29 @@ hours_pass() {
 	[ "$(segments)" -le 4 ]
 	is "$(mq-consume T 2> /dev/null | tail -n 10)" "$(lasts 600)"
 }
+
+@test 'where the segment behind compacted ones is lost, what these stand for stays dead' {
+	fill 1 300
+	mq-retain
+	[ "$(mq-consume T | wc -l)" -lt 60 ]
+	fill 301 400
+	rm "$(ls "$MQ_SPOOL/topics/T/0/"*.seg | grep -v 'c0\.seg$' | tail -n 3 | head -n 1)"
+	for file in $(ls "$MQ_SPOOL/topics/T/0/"*.seg | grep -v 'c0\.seg$' | head -n -2); do # a directory may be listed in the order of its changes
+		mv "$file" was
+		mv was "$file"
+	done
+	keys_and_payloads > got 2> /dev/null || true
+	is "$(awk '$1 < 270' got)" ''
+	is "$(tail -n 10 got | cut -d ' ' -f 2)" "$(seq 391 400)"
+}
+
+@test 'of more keys than the table holds a tombstone does not go before what it hides' {
+	[ "${MQ_PASS:-}" != sanitize ] || skip 'two million keys'
+	mq-topic create T segment.bytes=200M cleanup.policy=compact min.cleanable.dirty.ratio=0 delete.retention.ms=0
+	(seq -f "%.0f${tab}x" 1 2200000; printf '1\t\n2\t\n') | mq-publish -K "$tab" T
+	mq-topic set T segment.bytes=4096
+	mq-publish -k z -m z T
+	mq-retain
+	mq-consume -n 3 T --json | grep -q '"key":"3"'
+	is "$(mq-consume --json -n 3 T | grep -c '"key":"[12]"' || true)" 0
+}
