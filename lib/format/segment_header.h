@@ -22,6 +22,9 @@ enum mq_segment_reason {
 	MQ_SEGMENT_COMPACT = 5,
 };
 
+/* An ignore bit of one that stands for others: what came before it could not all be read when it was made. */
+enum { MQ_SEGMENT_BESIDE_DAMAGE = 1 };
+
 struct mq_segment_id {
 	uint8_t b[16];
 };

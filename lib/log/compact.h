@@ -11,7 +11,8 @@
  *   gaps, the beginnings of generations, registrations of producers · a segment that does not verify, untouched, and a run begins
  *   anew behind it
  *   goes: a record whose key came again · a tombstone (a key and no payload) that is old enough, where nothing below was left as
- *   it was, so that no older record of its key comes to light
+ *   it was, so that no older record of its key comes to light; one that was compacted beside a segment that did not verify stays,
+ *   since that may come back from a backup
  *
  * Order of calls, for each segment that is written (a crash between any two leaves what is said):
  *   temporary file, batches, header, fdatasync      a stray file, removed by the next run; the old ones count

@@ -39,9 +39,9 @@ struct mq_compact_out {
 
 void mq_compact_out_init(struct mq_compact_out *o, const struct mq_compact_options *opt, int dir);
 void mq_compact_out_release(struct mq_compact_out *o); /* removes what was begun and not named */
-/* In place of first up to last. */
+/* In place of first up to last.  beside_damage: what comes before them cannot all be read. */
 int mq_compact_out_begin(struct mq_compact_out *o, const struct mq_compact_part *first, const struct mq_compact_part *last,
-                         struct mq_err *err);
+                         bool beside_damage, struct mq_err *err);
 int mq_compact_out_record(struct mq_compact_out *o, const struct mq_batch *b, const struct mq_rec *r, struct mq_err *err);
 /* Nothing of it stays. */
 void mq_compact_out_pass(struct mq_compact_out *o, const struct mq_batch *b);

@@ -54,14 +54,15 @@ static int draw_id(const struct mq_compact_out *o, uint64_t base, const struct m
 }
 
 int mq_compact_out_begin(struct mq_compact_out *o, const struct mq_compact_part *first, const struct mq_compact_part *last,
-                         struct mq_err *err)
+                         bool beside_damage, struct mq_err *err)
 {
 	struct mq_segment_header h = first->h; /* its topic, base and predecessor */
 	int rc = draw_id(o, h.base_offset, &last->stands_id, &h.id);
 
 	if (rc < 0)
 		return mq_err_sys(err, rc, "cannot draw a segment id");
-	h.refuse = h.ignore = 0;
+	h.refuse = 0;
+	h.ignore = beside_damage ? MQ_SEGMENT_BESIDE_DAMAGE : 0;
 	h.reason = MQ_SEGMENT_COMPACT;
 	h.epoch = last->h.epoch;
 	h.created_us = mq_log_now_us();
@@ -71,6 +72,7 @@ int mq_compact_out_begin(struct mq_compact_out *o, const struct mq_compact_part 
 	h.round = 0;
 	for (const struct mq_compact_part *p = first; p <= last; p++) {
 		h.round = p->h.reason == MQ_SEGMENT_COMPACT && p->h.round > h.round ? p->h.round : h.round;
+		h.ignore |= p->h.reason == MQ_SEGMENT_COMPACT ? p->h.ignore & MQ_SEGMENT_BESIDE_DAMAGE : 0;
 		h.written_us = p->written_us > h.written_us ? p->written_us : h.written_us;
 	}
 	h.round++;

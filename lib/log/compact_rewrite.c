@@ -13,6 +13,14 @@ static bool is_tombstone(const struct mq_rec *r)
 	return r->payload_len == 0;
 }
 
+/* What could not be read when its key was looked for may be there again: an older record with it. */
+static bool may_hide(const struct mq_compacting *k)
+{
+	const struct mq_segment_header *h = &k->in.part->h;
+
+	return !k->whole || (h->reason == MQ_SEGMENT_COMPACT && (h->ignore & MQ_SEGMENT_BESIDE_DAMAGE));
+}
+
 static bool stays(const struct mq_compacting *k, const struct mq_batch *b, const struct mq_rec *r)
 {
 	uint64_t last;
@@ -25,7 +33,7 @@ static bool stays(const struct mq_compacting *k, const struct mq_batch *b, const
 		return false;
 	if (r->offset >= k->map_to) /* nobody has looked yet for what it hides */
 		return true;
-	return !(is_tombstone(r) && k->whole && k->opt->tombstones_us >= 0 && k->now_us - b->base_time_us > k->opt->tombstones_us);
+	return !(is_tombstone(r) && !may_hide(k) && k->opt->tombstones_us >= 0 && k->now_us - b->base_time_us > k->opt->tombstones_us);
 }
 
 /* How many of the batch stay; k->keep says which. */
@@ -180,7 +188,8 @@ static int write_anew(struct mq_compacting *k, size_t i, size_t n)
 {
 	const struct mq_compact_part *first = &k->part[i], *last = &k->part[i + n - 1];
 	uint64_t records = k->sum->records;
-	int rc = last->end_offset > first->h.base_offset ? mq_compact_out_begin(&k->out, first, last, k->err) : 1;
+	bool beside_damage = !k->whole && k->map_from < k->map_to; /* what is joined was written before */
+	int rc = last->end_offset > first->h.base_offset ? mq_compact_out_begin(&k->out, first, last, beside_damage, k->err) : 1;
 
 	for (const struct mq_compact_part *p = first; p <= last && rc == 0; p++)
 		rc = put_part(k, p, p == first);

@@ -340,3 +340,29 @@ hours_pass() {
 	mq-consume -n 3 T --json | grep -q '"key":"3"'
 	is "$(mq-consume --json -n 3 T | grep -c '"key":"[12]"' || true)" 0
 }
+
+@test 'a segment that comes back from a backup brings no deleted key to light' {
+	mq-topic create T segment.bytes=4096 cleanup.policy=compact min.cleanable.dirty.ratio=0 delete.retention.ms=1h
+	seq -f "u%.0f${tab}xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" 50 | mq-publish -K "$tab" T
+	fill 1 40
+	mq-retain
+	dead
+	mq-retain
+	file=$(ls "$MQ_SPOOL/topics/T/0/"*c0.seg | head -n 1)
+	cp "$file" backup
+	printf '\377' | dd of="$file" bs=1 seek=900 conv=notrunc status=none
+	printf 'u7\t\n' | mq-publish -K "$tab" T
+	fill 41 100
+	mq-retain 2> told
+	grep -q '1 segments do not verify' told
+	cat backup > "$file"
+	mq-topic set T delete.retention.ms=0
+	for to in 160 220; do
+		fill $((to - 59)) $to
+		mq-retain
+		is "$(mq-consume --json T | grep '"key":"u7"' | grep -c '"payload":""')" 1
+		is "$(mq-consume --json T | grep '"key":"u7"' | tail -n 1 | grep -c '"payload":""')" 1
+	done
+	mq-check
+	is "$(second_reader)" "$(mq-consume T)"
+}
