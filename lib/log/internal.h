@@ -61,6 +61,7 @@ struct mq_successor {
 	uint64_t copy_to;           /* batches in [pred_end_pos, copy_to) are taken over; pred_end_pos: none */
 	uint64_t next_offset_min;   /* the first fresh offset is not below this: a gap batch covers the difference */
 	bool new_incarnation;
+	bool unacknowledged;        /* nothing of that was durable: the marks say it.  A recovery that lost them does not know */
 };
 int mq_log_succeed(struct mq_log *log, const struct mq_successor *how, struct mq_err *err);
 /* The head's sync failed: close it at its durable mark by a successor that takes over what verifies. */

@@ -79,16 +79,15 @@ static int put_gap(struct mq_log *log, struct mq_segment *s, uint64_t to, enum m
  * nobody would write again.  One that asked to be durable was seen by nobody and acknowledged to nobody: so it goes with what was lost, and
  * whoever was told of the failure writes both.
  */
-static bool answers_for_lost(const struct mq_batch *b, enum mq_segment_reason reason)
+static bool answers_for_lost(const struct mq_batch *b)
 {
-	return reason == MQ_SEGMENT_CLOSED && b->who.kind != MQ_WHO_NOBODY && b->ack >= MQ_ACK_DURABLE;
+	return b->who.kind != MQ_WHO_NOBODY && b->ack >= MQ_ACK_DURABLE;
 }
 
-/* Take over, at the same offsets, each batch of the head in [from, to) that still verifies. */
-static int take_over(struct mq_log *log, struct mq_segment *s, uint64_t from, uint64_t to, enum mq_segment_reason reason,
-                     struct mq_err *err)
+/* Take over, at the same offsets, each batch of the head behind its end that still verifies. */
+static int take_over(struct mq_log *log, struct mq_segment *s, const struct mq_successor *how, struct mq_err *err)
 {
-	uint64_t pos = from;
+	uint64_t pos = how->pred_end_pos, to = how->copy_to;
 	bool hole = false;
 
 	mq_scan_reset(&log->scan, &log->head);
@@ -109,9 +108,9 @@ static int take_over(struct mq_log *log, struct mq_segment *s, uint64_t from, ui
 		if (b.base_offset < s->end_offset)
 			continue;
 		hole |= b.base_offset > s->end_offset;
-		if (hole && answers_for_lost(&b, reason))
+		if (hole && how->unacknowledged && answers_for_lost(&b))
 			continue;
-		rc = put_gap(log, s, b.base_offset, reason, err);
+		rc = put_gap(log, s, b.base_offset, how->reason, err);
 		b.durable_pos = MQ_SEGMENT_HEADER_LEN;
 		b.epoch = s->h.epoch;
 		if (rc == 0)
@@ -147,7 +146,7 @@ static int make(struct mq_log *log, const struct mq_successor *how, struct mq_se
 		return rc;
 	rc = put_snapshot(log, s, how->pred_end_pos, err);
 	if (rc == 0)
-		rc = take_over(log, s, how->pred_end_pos, how->copy_to, how->reason, err);
+		rc = take_over(log, s, how, err);
 	if (rc == 0)
 		rc = put_gap(log, s, how->next_offset_min, how->reason, err);
 	if (rc == 0)
@@ -214,7 +213,7 @@ int mq_log_succeed(struct mq_log *log, const struct mq_successor *how, struct mq
 /* The head's sync failed; under the append lock.  It ends at its durable mark from now on. */
 static int close_head(struct mq_log *log, struct mq_err *err)
 {
-	struct mq_successor how = {.reason = MQ_SEGMENT_CLOSED, .new_incarnation = true};
+	struct mq_successor how = {.reason = MQ_SEGMENT_CLOSED, .new_incarnation = true, .unacknowledged = true};
 	int rc = mq_state_durable(&log->state, MQ_STATE_MARKS, &log->head.h.id, &how.pred_end_pos, &how.pred_end_offset, NULL,
 	                          err);
 
