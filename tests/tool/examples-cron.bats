@@ -16,13 +16,13 @@ a_spool() {
 # As it is here, not where it would be installed.
 here() {
 	sed -e "s|/var/archive/mq|$PWD/archive|; s|/var/spool/mq|$MQ_SPOOL|; s|/usr/local/bin/send-mail|$PWD/send-mail|" \
-	    -e "s|/usr/bin/mq|$MQ_BUILD/bin/mq|"
+	    -e "s|^ExecStart=mq|ExecStart=$MQ_BUILD/bin/mq|"
 }
 
 @test "each line of the crontab runs, and says nothing" {
 	a_spool
 	mq-drain -g mailer --discard mails || mq-drain -g mailer mails > /dev/null
-	grep -v '^#\|^$\|^MQ_SPOOL=' "$MQ_SRC/examples/crontab" | here > lines
+	grep -v '^#\|^$\|^[A-Z_]*=' "$MQ_SRC/examples/crontab" | here > lines
 	[ "$(wc -l < lines)" = 5 ]
 	seq 3 | mq-publish mails
 	while read -r min hour day month weekday command; do
