@@ -245,7 +245,8 @@ static int report_status(struct args *a, int status, const struct mq_consume_rep
 		        llu(report->bytes), llu(report->skipped_filter),
 		        llu(report->skipped_expired));
 	if (report->skipped_once)
-		cli_say(cli, "%llu records were done before and skipped (--once)", llu(report->skipped_once));
+		cli_say(cli, "%llu record%s done before and skipped (--once)", llu(report->skipped_once),
+		        report->skipped_once == 1 ? " was" : "s were");
 	if (cli->verbose && report->without_id)
 		cli_say(cli, "%llu records had no id and were handled (--once)", llu(report->without_id));
 	if (cli->verbose && cli->command)
@@ -256,8 +257,9 @@ static int report_status(struct args *a, int status, const struct mq_consume_rep
 		cli_say(cli, "%llu failed record%s put aside, to be tried again when %s time has come", llu(report->parked),
 		        report->parked == 1 ? " was" : "s were", report->parked == 1 ? "its" : "their");
 	if (report->dead)
-		cli_say(cli, "%llu record%s put into %s.dead (mq-consume --json tells why)", llu(report->dead),
-		        report->dead == 1 ? " was" : "s were", a->req.n_topics == 1 ? a->req.topics[0] : "TOPIC");
+		cli_say(cli, "%llu record%s put into %s.dead (mq-consume --json %s.dead tells why)", llu(report->dead),
+		        report->dead == 1 ? " was" : "s were", a->req.n_topics == 1 ? a->req.topics[0] : "TOPIC",
+		        a->req.n_topics == 1 ? a->req.topics[0] : "TOPIC");
 	if (status)
 		return status;
 	if (report->damage)

@@ -166,10 +166,11 @@ static int take_end(struct args *a)
 		return 0;
 	if (mq_parse_duration(a->cli.mq, a->older_than, &ns) < 0)
 		return cli_fail(&a->cli);
-	range = cli_keep(&a->cli, strlen(a->older_than) + 5);
+	range = cli_keep(&a->cli, strlen(a->older_than) + 6);
 	if (!range)
 		return MQ_EXIT_IO;
-	sprintf(range, "..@-%s", a->older_than);
+	/* A number alone is seconds; behind @ it might be an offset, and wants its unit. */
+	sprintf(range, "..@-%s%s", a->older_than, a->older_than[strspn(a->older_than, "0123456789.")] ? "" : "s");
 	a->req.range = range;
 	return 0;
 }
@@ -243,8 +244,11 @@ static int dry_run_of(struct args *a, size_t i)
 	a->topic = a->req.topics[i];
 	a->only = a->req.partitions[i];
 	rc = mq_group_show(mq, a->req.group, a->topic, show_place, a);
-	if (rc < 0 && mq_status(mq) == MQ_EXIT_NOTOPIC)
+	if (rc < 0 && mq_status(mq) == MQ_EXIT_NOTOPIC) {
 		rc = mq_topic_partitions(mq, a->topic, show_whole, a);
+		if (rc == 0) /* it may be a slip in the name */
+			cli_say(&a->cli, "group %s never read %s: all of it is its backlog (mq-group list names the groups)", a->req.group, a->topic);
+	}
 	return rc < 0 ? cli_fail(&a->cli) : rc;
 }
 
@@ -254,7 +258,8 @@ static int dry_run(struct args *a)
 	int status = 0;
 
 	if (a->req.range || a->req.skip_tag || a->req.key || a->req.tag || a->req.id || a->req.where || a->reading.headers.n || a->req.count)
-		return cli_usage(&a->cli, "--dry-run tells how much there is, of which nothing is read: no filter goes with it");
+		return cli_usage(&a->cli, "--dry-run tells how much there is, of which nothing is read: no filter goes with it, "
+		                           "and mq-replay --dry-run counts what one selects");
 	cli_table_init(&a->table, heads);
 	for (size_t i = 0; i < a->req.n_topics && !status; i++)
 		status = dry_run_of(a, i);
@@ -280,8 +285,8 @@ static int report(struct args *a, int status, const struct mq_consume_report *r)
 		cli_say(cli, "%llu failed record%s put aside, to be tried again when %s time has come", llu(r->parked),
 		        r->parked == 1 ? " was" : "s were", r->parked == 1 ? "its" : "their");
 	if (r->dead)
-		cli_say(cli, "%llu record%s put into %s.dead (mq-consume --json tells why)", llu(r->dead), r->dead == 1 ? " was" : "s were",
-		        a->req.n_topics == 1 ? a->req.topics[0] : "TOPIC");
+		cli_say(cli, "%llu record%s put into %s.dead (mq-consume --json %s.dead tells why)", llu(r->dead), r->dead == 1 ? " was" : "s were",
+		        a->req.n_topics == 1 ? a->req.topics[0] : "TOPIC", a->req.n_topics == 1 ? a->req.topics[0] : "TOPIC");
 	if (status)
 		return status;
 	if (r->damage)

@@ -128,6 +128,7 @@ sys.stdin.read()' < <(until_true test -e tried) &
 	is "$(place 0)" 0
 	is "$(mq-drain -g g --older-than 1h T)" "$(seq 3)"
 	is "$(place 0)" 3
+	is "$(mq-drain -g h --older-than 3600 T)" "$(seq 3)" # a number alone is seconds
 	is "$(mq-drain -g g --older-than 0s T)" young
 }
 
@@ -138,6 +139,8 @@ sys.stdin.read()' < <(until_true test -e tried) &
 	is "$(mq-drain -g g --dry-run --json T:1)" '{"v":1,"group":"g","topic":"T","partition":1,"from":2,"end":5,"records":3}'
 	is "$(place 1)" 2
 	fails 64 mq-drain -g g --dry-run --tag x T
+	is "$(mq-drain -g g --dry-run --json T 2>&1 | grep -c never)" 0
+	has "$(mq-drain -g gg --dry-run --json T 2>&1)" 'group gg never read T'
 }
 
 @test "a handler that fails ends the drain, and the next one begins with its record" {

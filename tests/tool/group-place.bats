@@ -20,7 +20,7 @@ forced() {
 	until_true lines out 3
 	until_true stands_at 2
 	fails 75 mq-group seek -g g -o beginning T
-	has "$said" "stop it first"
+	has "$said" "stop it first, or use --force"
 	mq-group seek -g g -o beginning --force T
 	is "$(at g T)" 0
 	echo >&5

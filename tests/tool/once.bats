@@ -22,7 +22,7 @@ counts() { # FILE COUNT
 	publish b 1 third
 	mq-consume --once -g g T -- sh -c "$log" 2> said
 	is "$(sort done)" $'a 0 first\nb 1 third'
-	has "$(cat said)" '1 records were done before and skipped (--once)'
+	has "$(cat said)" '1 record was done before and skipped (--once)'
 	is "$(mq-consume -g g T)" '' # all of them are done
 }
 
@@ -85,7 +85,7 @@ counts() { # FILE COUNT
 	for id in a b a c; do publish $id 0 "$id"; done
 	mq-consume --once -g g -p 0 --batch 100 T -- sh -c 'cat >> done' 2> said
 	is "$(cat done)" $'a\nb\nc'
-	has "$(cat said)" '1 records were done before'
+	has "$(cat said)" '1 record was done before'
 	for id in c d; do publish $id 1 "$id"; done
 	mq-consume --once -g g --batch 100 T -- sh -c 'echo "from $MQ_OFFSET"; cat' > out
 	is "$(cat out)" $'from 1\nd'
@@ -157,7 +157,7 @@ two_members() { # MORE RECORDS OF THE SECOND
 	wait $second
 	wait $first
 	is "$(cat done)" first
-	has "$(cat said)" '1 records were done before and skipped'
+	has "$(cat said)" '1 record was done before and skipped'
 	is "$(mq-consume -g g T)" ''
 }
 
@@ -292,7 +292,7 @@ two_members() { # MORE RECORDS OF THE SECOND
 	for pid in $pids; do wait "$pid"; done
 	counts done 60
 	is "$(sort -u done | wc -l)" 60
-	is "$(cat said.* | awk '/records were done before/ { n += $2 } END { print n }')" 120
+	is "$(cat said.* | awk '/done before/ { n += $2 } END { print n }')" 120
 	fails 1 mq-consume --share --fail-empty -g g T
 	mq-check
 }
