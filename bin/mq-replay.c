@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct args {
@@ -134,6 +135,7 @@ static int take_letters(struct args *a)
 	struct cli *cli = &a->cli;
 	const char **topic = cli_keep(cli, sizeof *topic);
 	char *dead;
+	size_t n;
 
 	if (!a->dead_letters)
 		return 0;
@@ -141,7 +143,11 @@ static int take_letters(struct args *a)
 		return cli_usage(cli, "the dead letters of one topic at a time");
 	if (a->req.partitions[0] >= 0 && !cli_given(cli, "partition"))
 		return cli_usage(cli, "--dead-letters go back to all partitions: -p names one of %s.dead", a->req.topics[0]);
-	dead = cli_keep(cli, strlen(a->req.topics[0]) + sizeof ".dead");
+	n = strlen(a->req.topics[0]);
+	if (n > 5 && strcmp(a->req.topics[0] + n - 5, ".dead") == 0)
+		return cli_usage(cli, "%s holds the letters: the topic that they go back to is wanted, %.*s", a->req.topics[0], (int)n - 5,
+		                 a->req.topics[0]);
+	dead = cli_keep(cli, n + sizeof ".dead");
 	if (!topic || !dead)
 		return MQ_EXIT_IO;
 	strcat(strcpy(dead, a->req.topics[0]), ".dead");
@@ -150,6 +156,23 @@ static int take_letters(struct args *a)
 	a->req.letters_group = a->group;
 	a->req.topics = topic;
 	return 0;
+}
+
+/* Without its dead letters a topic is no topic that might be made. */
+static int look_for_letters(struct args *a)
+{
+	struct mq *mq = a->cli.mq;
+	struct mq_topic_info info;
+
+	if (!a->dead_letters)
+		return 0;
+	if (mq_topic_show(mq, a->req.letters_of, &info) < 0)
+		return cli_fail(&a->cli);
+	if (mq_topic_show(mq, a->req.topics[0], &info) == 0)
+		return 0;
+	if (mq_status(mq) != MQ_EXIT_NOTOPIC)
+		return cli_fail(&a->cli);
+	return cli_error(&a->cli, MQ_EXIT_NOTOPIC, "%s has no dead letters: there is no topic %s", a->req.letters_of, a->req.topics[0]);
 }
 
 static int fill_request(struct args *a)
@@ -187,6 +210,8 @@ static int report(struct args *a, int status, const struct mq_consume_report *r)
 	else if (cli->verbose)
 		cli_say(cli, "%llu records, %llu bytes; %llu not selected, %llu expired", llu(r->records), llu(r->bytes), llu(r->skipped_filter),
 		        llu(r->skipped_expired));
+	else if (a->dead_letters && !status && !r->records)
+		cli_say(cli, "nothing went back this time: mq-consume --json %s shows which letters there are", a->req.topics[0]);
 	return status ? status : r->damage ? MQ_EXIT_DAMAGE : MQ_EXIT_DONE;
 }
 
@@ -253,14 +278,29 @@ static int restore(struct args *a)
 	return report(a, status, &done);
 }
 
+/* mq-retain and mq-drain were given the directory. */
+static int check_files(struct args *a)
+{
+	struct cli *cli = &a->cli;
+	struct stat st;
+
+	if (cli->n_operands == 0)
+		return cli_usage(cli, "which archives?");
+	for (size_t i = 0; i < cli->n_operands; i++)
+		if (stat(cli->operands[i], &st) == 0 && S_ISDIR(st.st_mode))
+			return cli_usage(cli, "%s is a directory: name the archives in it, as %s/*.tar.zst", cli->operands[i], cli->operands[i]);
+	return 0;
+}
+
 static int run_archives(struct args *a)
 {
-	if ((a->req.to || a->back) && !a->dry_run)
-		return a->cli.n_operands ? restore(a) : cli_usage(&a->cli, "which archives?");
-	int status = fill_request(a);
+	int status = check_files(a);
 
-	if (!status && a->cli.n_operands == 0)
-		status = cli_usage(&a->cli, "which archives?");
+	if (status)
+		return status;
+	if ((a->req.to || a->back) && !a->dry_run)
+		return restore(a);
+	status = fill_request(a);
 	a->req.topics = &a->archived;
 	a->req.n_topics = 1;
 	a->req.partitions = &a->reading.partition;
@@ -287,6 +327,8 @@ static int run(struct args *a)
 		status = take_letters(a);
 	if (!status)
 		status = cli_open(&a->cli, 0);
+	if (!status)
+		status = look_for_letters(a);
 	if (!status)
 		status = fill_request(a);
 	if (status)

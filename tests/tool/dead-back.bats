@@ -27,6 +27,22 @@ gets() { mq-consume -q -g "$1" T | sort | paste -sd ' '; } # what is there for a
 	mq-check -q
 }
 
+@test "what cannot go back is told" {
+	mq-publish -m a T
+	fails 66 mq-replay --dead-letters T
+	has "$said" 'T has no dead letters'
+	fails 66 mq-replay --dead-letters U
+	has "$said" 'no topic U:'
+	rejects billing
+	fails 64 mq-replay --dead-letters T.dead
+	has "$said" 'the topic that they go back to is wanted, T'
+	has "$(mq-replay --dead-letters -g biling T 2>&1)" 'nothing went back this time'
+	is "$(mq-replay -q --dead-letters -g biling T 2>&1)" ''
+	is "$(gets billing)" ''
+	is "$(mq-replay --dead-letters -g billing T 2>&1)" ''
+	is "$(gets billing)" a
+}
+
 @test "a group is chosen, and what others have put into TOPIC.dead stays where it is" {
 	seq 4 | mq-publish T
 	rejects one 1 2

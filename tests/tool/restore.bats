@@ -11,6 +11,17 @@ discarded() { # three partitions of T, one record with all that one can carry
 }
 sum() { sort | sha1sum; }
 
+@test "a directory of archives is no archive, and how to name those in it is told" {
+	discarded
+	mkdir archives
+	mv x.tar.zst archives/
+	for how in '' --back '--to U'; do
+		fails 64 mq-replay --archive $how archives
+		has "$said" 'name the archives in it, as archives/*.tar.zst'
+	done
+	is "$(mq-replay --archive archives/*.tar.zst | wc -l)" 151
+}
+
 @test "an archive goes into a topic, as it is, once each time that is asked for" {
 	discarded
 	is "$(mq-replay --archive --to U x.tar.zst 2>&1)" ''
