@@ -131,10 +131,10 @@ static int parse(struct cli *cli, const char *text, struct check *ret)
 		                 "records, bytes, dead or delayed", text);
 	snprintf(warning, sizeof warning, "%.*s", comma ? (int)(comma - equals - 1) : 0, equals + 1);
 	if (parse_value(cli, ret->limit->unit, comma ? comma + 1 : equals + 1, &ret->critical) < 0)
-		return cli_fail(cli);
+		return cli_usage(cli, "--check %s: %s", text, mq_why(cli->mq));
 	ret->warning = ret->critical;
 	if (comma && parse_value(cli, ret->limit->unit, warning, &ret->warning) < 0)
-		return cli_fail(cli);
+		return cli_usage(cli, "--check %s: %s", text, mq_why(cli->mq));
 	if (ret->warning > ret->critical)
 		return cli_usage(cli, "--check %s: the warning comes first, and is the lower one", text);
 	return 0;
@@ -209,7 +209,10 @@ int stat_check(struct args *a, const struct rows *r)
 	for (size_t i = 0; i < a->checks.n; i++) {
 		const struct check *c = &a->limits[i];
 		printf("%s%s=", i ? " " : " | ", c->limit->name);
-		print_value(c->limit, c->worst.value);
+		if (a->status && !c->worst.value) /* who draws it is not to draw a nought that nobody has seen */
+			printf("U");
+		else
+			print_value(c->limit, c->worst.value);
 		print_limit(c->limit, c->warning);
 		print_limit(c->limit, c->critical);
 	}

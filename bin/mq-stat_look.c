@@ -175,9 +175,9 @@ static int look_at_topic(struct look *l, const char *topic, bool ages)
 	if (rc > 0)
 		return rc;
 	row->unread = rc < 0;
-	if (rc < 0 && !l->a->wanted.n && mq_status(l->a->cli.mq) == MQ_EXIT_NOTOPIC)
-		r->n_topics--; /* deleted meanwhile */
-	else if (rc < 0)
+	if (rc < 0 && mq_status(l->a->cli.mq) == MQ_EXIT_NOTOPIC)
+		r->n_topics--; /* deleted meanwhile, or never there */
+	if (rc < 0 && (l->a->wanted.n || mq_status(l->a->cli.mq) != MQ_EXIT_NOTOPIC))
 		failed(l);
 	if (rc == 0)
 		count_dead(l, row);

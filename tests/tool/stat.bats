@@ -106,6 +106,12 @@ unknown() { # TEXT ARGUMENT ...
 	unknown 'MQ UNKNOWN - '
 	mq-publish -m x T
 	unknown 'MQ UNKNOWN - no topic nothing' nothing
+	has "$(mq-stat --check lag=5 nothing 2> /dev/null)" '| lag=U;5;5'
+	fails 66 mq-stat --json nothing
+	is "$(mq-stat --json nothing 2> /dev/null)" '' # of what is not there, no figures
+	is "$(mq-stat --json T nothing 2> /dev/null | grep -c '"topic":"T"')" 1
+	fails 64 mq-stat --check lag=5,x
+	has "$said" "--check lag=5,x: 'x' is not a number"
 	mq-consume -g g T > /dev/null
 	flip spool/groups/g/topics/T/offsets 40
 	flip spool/groups/g/topics/T/offsets 4136
