@@ -199,7 +199,9 @@ static int run(struct args *a)
 	if (mq_publish(cli->mq, &a->req, &report) < 0)
 		status = cli_fail(cli);
 	if (report.skipped)
-		cli_say(cli, "%llu records were held already and skipped", llu(report.skipped));
+		cli_say(cli, "%llu record%s held already and skipped", llu(report.skipped), report.skipped == 1 ? " was" : "s were");
+	if (status == MQ_EXIT_AGAIN && !cli->verbose && !a->confirm && report.records && !a->req.producer)
+		cli_say(cli, "%llu record%s stored before that (--confirm tells which)", llu(report.records), report.records == 1 ? " was" : "s were");
 	if (a->req.dry_run) /* in how many batches nobody knows before */
 		cli_say(cli, "%llu records, %llu bytes would be stored", llu(report.records), llu(report.bytes));
 	else if (cli->verbose)

@@ -10,7 +10,7 @@ ids() { mq-consume --format '%s\n' payments | sort; }
 	run -0 mq-publish --id p-1 -m first payments
 	[ -z "$output" ]
 	run -0 mq-publish --id p-1 -m second payments
-	[[ $output == *'1 records were held already and skipped' ]]
+	[[ $output == *'1 record was held already and skipped' ]]
 	run -0 mq-publish --id p-2 -m other payments
 	[ "$(mq-consume payments)" = $'first\nother' ]
 }

@@ -30,7 +30,10 @@ fails_behind() {
 	is "$(mq-consume T)" "$(seq 5)"
 	mq-topic create K max.messages=5 when.full=fail
 	seq 7 | fails 75 mq-publish -H a=b --id-field 1 K
+	has "$said" '5 records were stored before that'
 	is "$(mq-consume -J K | sed 's/.*"id":"\([0-9]*\)".*/\1/')" "$(seq 5)"
+	mq-publish -m x K > said 2>&1 || status=$?
+	is "$status $(grep -c stored said || true)" '75 0' # of none that was nothing is said
 }
 @test "under fail what fits is stored, the rest is not" { each fails_behind; }
 
