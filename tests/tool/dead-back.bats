@@ -49,8 +49,8 @@ gets() { mq-consume -q -g "$1" T | sort | paste -sd ' '; } # what is there for a
 	rejects two 3
 	mq-publish -m foreign T.dead
 	echo '{"payload":"false","headers":{"mq-origin":"elsewhere:0:0","mq-group":"one"}}' | mq-publish --json T.dead
-	is "$(mq-replay --dead-letters -g two --dry-run T)" '1 records, 1 bytes'
-	is "$(mq-replay --dead-letters --dry-run T)" '3 records, 3 bytes'
+	is "$(mq-replay --dead-letters -g two --dry-run T | tail -n 1)" '1 records, 1 bytes'
+	is "$(mq-replay --dead-letters --dry-run T | tail -n 1)" '3 records, 3 bytes'
 	mq-replay --dead-letters -g two T
 	is "$(gets one)" ''
 	is "$(gets two)" 3
