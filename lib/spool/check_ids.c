@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Files of ids, beside the log that they are a cache of: each block verifies, entries are in order, and they are those
- * of the records in the file's range, no more and no fewer.  A missing one would let a record be handled, or stored, twice.
- * A topic that is compacted may have lost records that a file still leads to: there no more than its form is looked at.
+ * Sorted files, beside the log that they are a cache of: each block verifies, entries are in order, and they are those
+ * of the records in the file's range, no more and no fewer.  Of ids: a missing one would let a record be handled, or stored,
+ * twice.  A topic that is compacted may have lost records that a file still leads to: there no more than its form is looked at.
+ * Those of a waiting room: check_room.c.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -17,17 +18,17 @@
 #include "spool/once_file.h"
 #include "sys/sys.h"
 
-bool mq_check_holds_ids(const struct mq_topic *t)
+bool mq_check_is_room(const struct mq_topic *t)
 {
-	return t->conf.internal[0] == 0 || strncmp(t->conf.internal, "once@", 5) == 0;
+	return strncmp(t->conf.internal, "wait@", 5) == 0;
 }
 
-/* A multiset of entries, in short: the sum of what is drawn for each. */
-struct sum {
-	uint64_t n, sum;
-};
+bool mq_check_holds_ids(const struct mq_topic *t)
+{
+	return t->conf.internal[0] == 0 || strncmp(t->conf.internal, "once@", 5) == 0 || mq_check_is_room(t);
+}
 
-static void add(struct sum *s, const struct mq_ids_entry *e)
+void mq_check_add(struct mq_check_sum *s, const struct mq_ids_entry *e)
 {
 	uint64_t v = e->hash ^ (e->offset + 1) * UINT64_C(0x9e3779b97f4a7c15);
 
@@ -37,8 +38,7 @@ static void add(struct sum *s, const struct mq_ids_entry *e)
 	s->n++;
 }
 
-/* Of the file, from `floor` on.  MQ_EDAMAGE with *why. */
-static int sum_file(struct mq_once_file *f, uint64_t floor, struct sum *ret, struct mq_err *why)
+int mq_check_ids_walk(struct mq_once_file *f, int (*fn)(void *arg, const struct mq_ids_entry *e), void *arg, struct mq_err *why)
 {
 	struct mq_once_walk w = {.f = f};
 	struct mq_ids_entry e, before = {0, 0};
@@ -54,17 +54,17 @@ static int sum_file(struct mq_once_file *f, uint64_t floor, struct sum *ret, str
 		if (n++ > 0 && mq_ids_order(&before, &e) >= 0)
 			return mq_err_set(why, MQ_EDAMAGE, "its entries are not in order");
 		before = e;
-		if (e.offset >= floor)
-			add(ret, &e);
+		rc = fn(arg, &e);
+		if (rc < 0)
+			return rc;
 	}
 	if (rc == 0 && n != f->h.count)
 		return mq_err_set(why, MQ_EDAMAGE, "it does not hold as many entries as its header says");
 	return rc;
 }
 
-/* Of a batch of the log: what lies in [from, to). */
-static int sum_batch(const struct mq_cursor_view *v, const uint8_t key[16], uint64_t from, uint64_t to, struct sum *ret,
-                     struct mq_err *err)
+/* ---- the log ---- */
+static int each_of_batch(const struct mq_cursor_view *v, mq_check_rec_fn *fn, void *arg, struct mq_err *err)
 {
 	struct mq_zip zip = MQ_ZIP_INIT;
 	struct mq_buf raw = MQ_BUF_INIT;
@@ -82,15 +82,13 @@ static int sum_batch(const struct mq_cursor_view *v, const uint8_t key[16], uint
 	if (rc == 0)
 		rc = mq_walk_init(&w, &v->batch, body, err);
 	while (rc >= 0 && (rc = mq_walk_next(&w, &r)) > 0)
-		if (r.id && r.offset >= from && r.offset < to)
-			add(ret, &(struct mq_ids_entry){mq_siphash(key, r.id, r.id_len), r.offset});
+		rc = fn(arg, &r);
 	mq_zip_release(&zip);
 	mq_buf_release(&raw);
 	return rc;
 }
 
-/* 1; 0: not all of it can be read, or it is not held any more, so nothing can be said. */
-static int sum_log(struct mq_check_partition *part, uint64_t from, uint64_t to, struct sum *ret, struct mq_err *err)
+int mq_check_ids_log(struct mq_check_partition *part, uint64_t from, uint64_t to, mq_check_rec_fn *fn, void *arg, struct mq_err *err)
 {
 	struct mq_cursor c;
 	struct mq_cursor_view v;
@@ -101,31 +99,61 @@ static int sum_log(struct mq_check_partition *part, uint64_t from, uint64_t to, 
 		return rc;
 	rc = mq_cursor_seek(&c, from, err);
 	while (rc >= 0 && (rc = mq_cursor_next(&c, &v, &loss, err)) > 0 && v.batch.base_offset < to) {
-		rc = sum_batch(&v, part->t->conf.id, from, to, ret, err);
+		rc = each_of_batch(&v, fn, arg, err);
 		if (rc < 0 || v.batch.next_offset >= to)
 			break;
 	}
-	rc = rc == MQ_EDAMAGE || c.log_start > from || c.visible_offset < to ? 0 : rc < 0 ? rc : 1;
+	rc = rc == MQ_EDAMAGE || c.log_start > from || (to != UINT64_MAX && c.visible_offset < to) ? 0 : rc < 0 ? rc : 1;
 	mq_cursor_release(&c);
 	return rc;
 }
 
+/* ---- ids ---- */
+struct ids {
+	const uint8_t *key;
+	uint64_t from, to;
+	struct mq_check_sum of_file, of_log;
+};
+
+static int add_entry(void *arg, const struct mq_ids_entry *e)
+{
+	struct ids *ids = arg;
+
+	if (e->offset >= ids->from)
+		mq_check_add(&ids->of_file, e);
+	return 0;
+}
+
+static int add_record(void *arg, const struct mq_rec *r)
+{
+	struct ids *ids = arg;
+
+	if (r->id && r->offset >= ids->from && r->offset < ids->to)
+		mq_check_add(&ids->of_log, &(struct mq_ids_entry){mq_siphash(ids->key, r->id, r->id_len), r->offset});
+	return 0;
+}
+
+uint64_t mq_check_ids_from(const struct mq_check_partition *part, const struct mq_once_file *f)
+{
+	return part->have_start && part->log_start > f->h.start ? part->log_start : f->h.start;
+}
+
 static int compare(struct mq_check_partition *part, struct mq_once_file *f, struct mq_err *why)
 {
-	uint64_t from = part->have_start && part->log_start > f->h.start ? part->log_start : f->h.start;
-	struct sum of_file = {0}, of_log = {0};
-	int rc = sum_file(f, from, &of_file, why);
+	struct ids ids = {.key = part->t->conf.id, .from = mq_check_ids_from(part, f), .to = f->h.end};
+	int rc = mq_check_ids_walk(f, add_entry, &ids, why);
 
-	if (rc < 0 || from >= f->h.end || part->t->conf.cleanup != MQ_CLEANUP_DELETE)
+	if (rc < 0 || ids.from >= ids.to || part->t->conf.cleanup != MQ_CLEANUP_DELETE)
 		return rc;
-	rc = sum_log(part, from, f->h.end, &of_log, why);
+	rc = mq_check_ids_log(part, ids.from, ids.to, add_record, &ids, why);
 	if (rc <= 0)
 		return rc;
-	if (of_file.n != of_log.n || of_file.sum != of_log.sum)
+	if (!mq_check_same(&ids.of_file, &ids.of_log))
 		return mq_err_set(why, MQ_EDAMAGE, "its entries are not those of the log");
 	return 0;
 }
 
+/* ---- one after the other ---- */
 static int check_one(struct mq_check_partition *part, const char *name, const struct mq_ids_header *expected)
 {
 	struct mq_check_remedy remedy = mq_check_did(part->c, 0);
@@ -134,7 +162,7 @@ static int check_one(struct mq_check_partition *part, const char *name, const st
 	int rc = mq_once_file_open(&f, part->dir, expected, &why);
 
 	if (rc == 0) {
-		rc = compare(part, &f, &why);
+		rc = mq_check_is_room(part->t) ? mq_check_room(part, &f, &why) : compare(part, &f, &why);
 		mq_once_file_release(&f);
 	}
 	if (rc == 0 || rc == -ENOENT)

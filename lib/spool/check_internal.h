@@ -11,7 +11,8 @@
  *   check_segment.c    the batches of one segment
  *   check_batch.c      what one batch holds
  *   check_index.c      its index
- *   check_ids.c        files of ids beside a log
+ *   check_ids.c        sorted files beside a log: of ids
+ *   check_room.c       of what waits
  *   check_state.c      state, start, producers
  *   check_group.c      groups: their files in a topic, acknowledgements
  *   check_offsets.c    their places
@@ -26,16 +27,20 @@
 #include <sys/types.h>
 
 #include "base/buf.h"
+#include "format/ids.h"
 #include "format/index.h"
+#include "format/record.h"
 #include "format/zip.h"
 #include "segment/scan.h"
 #include "spool/check.h"
 #include "spool/group.h"
+#include "spool/once_file.h"
 #include "spool/topic.h"
 
 enum { MQ_CHECK_PATH_MAX = 1024, MQ_CHECK_STRAY_AFTER_S = 60 };
 
 struct mq_stat;
+struct mq_waiting_room;
 
 struct mq_check {
 	struct mq_spool *spool;
@@ -92,6 +97,8 @@ struct mq_check_partition {
 	struct mq_scan scan;
 	struct mq_check_pending *pending; /* owned: told when it is known what could be mended */
 	size_t n_pending;
+	struct mq_waiting_room *known; /* owned: of a room, what waits no more; NULL: nothing can be said of that */
+	bool asked;                 /* for what is known */
 };
 
 struct mq_check_pending {
@@ -214,8 +221,30 @@ int mq_check_batch(struct mq_check_partition *part, const struct mq_segment *s, 
                    const uint8_t *body);
 
 /* check_ids.c */
+bool mq_check_is_room(const struct mq_topic *t);
 bool mq_check_holds_ids(const struct mq_topic *t);
 int mq_check_ids(struct mq_check_partition *part);
+/* A multiset of entries, in short: the sum of what is drawn for each. */
+struct mq_check_sum {
+	uint64_t n, sum;
+};
+void mq_check_add(struct mq_check_sum *s, const struct mq_ids_entry *e);
+static inline bool mq_check_same(const struct mq_check_sum *a, const struct mq_check_sum *b)
+{
+	return a->n == b->n && a->sum == b->sum;
+}
+/* Where what can be compared with the log begins. */
+uint64_t mq_check_ids_from(const struct mq_check_partition *part, const struct mq_once_file *f);
+/* fn for each entry of a file, which is looked at as a whole; what is negative ends it.  MQ_EDAMAGE with *why. */
+int mq_check_ids_walk(struct mq_once_file *f, int (*fn)(void *arg, const struct mq_ids_entry *e), void *arg, struct mq_err *why);
+/* And for the records of the batches in [from, to), UINT64_MAX: to the visible end; the first and the last may reach beyond.
+ * 1; 0: not all of it can be read, or it is not held any more, so nothing can be said. */
+typedef int mq_check_rec_fn(void *arg, const struct mq_rec *r);
+int mq_check_ids_log(struct mq_check_partition *part, uint64_t from, uint64_t to, mq_check_rec_fn *fn, void *arg, struct mq_err *err);
+
+/* check_room.c: a sorted file of a waiting room; MQ_EDAMAGE with *why. */
+int mq_check_room(struct mq_check_partition *part, struct mq_once_file *f, struct mq_err *why);
+void mq_check_room_forget(struct mq_check_partition *part);
 
 /* check_state.c */
 int mq_check_state(struct mq_check_partition *part);

@@ -260,6 +260,7 @@ int mq_check_partition(struct mq_check *c, struct mq_topic *t, uint32_t p, uint6
 	rc = run(&part);
 	if (part.n_chain > 0)
 		*ret_end = part.end_offset;
+	mq_check_room_forget(&part);
 	mq_state_file_release(&part.state);
 	mq_scan_release(&part.scan);
 	free(part.file);

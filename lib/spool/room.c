@@ -51,7 +51,7 @@ static int take_note(struct mq_waiting_room *r, const struct mq_rec *rec)
 	return rc;
 }
 
-static uint64_t due_of(const struct mq_rec *rec)
+uint64_t mq_room_due(const struct mq_rec *rec)
 {
 	return rec->due_us <= 0 ? 0 : (uint64_t)rec->due_us > MQ_ROOM_DUE_MAX ? MQ_ROOM_DUE_MAX : (uint64_t)rec->due_us;
 }
@@ -72,7 +72,7 @@ static int take(struct mq_waiting_room *r, const struct mq_cursor_view *v, struc
 	while (rc >= 0 && (rc = mq_walk_next(&w, &rec)) > 0) {
 		if (rec.offset < r->next)
 			continue;
-		rc = mq_room_is_note(&rec) ? take_note(r, &rec) : insert(r, &(struct mq_ids_entry){due_of(&rec), rec.offset});
+		rc = mq_room_is_note(&rec) ? take_note(r, &rec) : insert(r, &(struct mq_ids_entry){mq_room_due(&rec), rec.offset});
 	}
 	if (rc < 0)
 		return err && err->code ? rc : mq_err_set(err, rc, "%s:%" PRIu32 ": the batch at %" PRIu64 " contradicts itself", r->topic.name, r->partition, v->batch.base_offset);

@@ -86,6 +86,9 @@ int mq_room_last(const struct mq_waiting_room *r, uint64_t *ret_at);
 /* What lies below is needed no more; at most the last note of a delivery. */
 uint64_t mq_room_floor(struct mq_waiting_room *r);
 
+/* Under which time a record stands in the files. */
+uint64_t mq_room_due(const struct mq_rec *rec);
+
 /* room_known.c: is an entry one that waits no more?  Bounds and offsets gone. */
 bool mq_room_is_gone(const struct mq_waiting_room *r, const struct mq_ids_entry *e);
 int mq_room_add_bound(struct mq_waiting_room *r, const struct mq_room_bound *b);

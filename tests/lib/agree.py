@@ -27,6 +27,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import reader  # noqa: E402
 import reader_growth  # noqa: E402
 import reader_ids  # noqa: E402
+import reader_rooms  # noqa: E402
 from reader_intent import intent, run_of  # noqa: E402
 
 EPOCH = datetime.datetime(1970, 1, 1)
@@ -162,6 +163,9 @@ class Spool:
             damage |= {('topics/%s/%d/%s' % (topic, n, d[0]), *d[1:3]) for d in p.damage}
             if topic.startswith('once@'):
                 for what in reader_ids.wrong(self.path, topic, p):
+                    self.differ(topic, n, what)
+            if topic.startswith('wait@'):
+                for what in reader_rooms.wrong(self.path, topic, p, records):
                     self.differ(topic, n, what)
             for record in records if topic.startswith(('intents@', 'runs@')) else ():
                 try:
