@@ -92,13 +92,17 @@ static void tell_lost(const struct mq_waiting_room *r, const struct mq_cursor_lo
 		s->notice(s->notice_arg, text);
 }
 
-/* Who cannot write them keeps more in memory. */
+/* Of offsets that are durable only: after a power cut others may come to mean what no file says, and that would never come.  Who
+ * cannot write them keeps more in memory. */
 static int put_away(struct mq_waiting_room *r, struct mq_err *err)
 {
 	while (!r->readonly && r->next >> r->files.unit_log2 > r->from >> r->files.unit_log2) {
-		uint64_t end = ((r->from >> r->files.unit_log2) + 1) << r->files.unit_log2;
-		int rc = mq_room_put_away(r, end, err);
+		uint64_t end = ((r->from >> r->files.unit_log2) + 1) << r->files.unit_log2, lasts;
+		int rc = mq_cursor_durable(&r->cursor, &lasts, err);
 
+		if (rc < 0 || lasts < end)
+			return rc;
+		rc = mq_room_put_away(r, end, err);
 		if (rc == -ENOMEM)
 			return rc;
 		if (rc < 0) { /* it is a cache: what the disk refuses is had by reading */

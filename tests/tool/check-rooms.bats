@@ -104,6 +104,16 @@ change() { # FILE STATEMENT
 	is "$(delayed)" 9002
 }
 
+@test "no file is made of what a power cut may take back" {
+	seq 10000 | mq-publish --ack written --delay 1d T
+	is "$(delayed)" 10000
+	is "$(echo "$(room)"/*.ids)" "$(room)/*.ids"
+	seq 10 | mq-publish --delay 2d T
+	is "$(delayed)" 10010
+	[ -e "$(room)"/00000000000000000000.00000000000000008192.ids ]
+	is "$(mq-check)" ''
+}
+
 @test "a flipped byte is told, wherever it is, and the file is made anew" {
 	fill
 	local at
