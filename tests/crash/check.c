@@ -569,6 +569,8 @@ int check_state(const struct state *s, char *why, size_t len)
 	if (rc == 0)
 		rc = check_delays(&k);
 	if (rc == 0)
+		rc = check_letters(&k);
+	if (rc == 0)
 		rc = check_finds_nothing(&k, "after recovery");
 	mq_spool_release(&spool);
 	return rc;

@@ -8,15 +8,7 @@
 #include "ops/body.h"
 #include "ops/transfer.h"
 
-enum { RECORDS_MAX = 64, LEN_MAX = 64 };
-
-struct pile {
-	unsigned n;
-	uint64_t offset[RECORDS_MAX];
-	char payload[RECORDS_MAX][LEN_MAX + 1];
-};
-
-static int take_records(struct mq *mq, const char *topic, struct pile *ret, struct mq_err *err)
+int pile_take(struct mq *mq, const char *topic, struct moved_pile *ret, struct mq_err *err)
 {
 	const struct mq_engine *e = mq->store->engine;
 	struct mq_source *source;
@@ -40,9 +32,9 @@ static int take_records(struct mq *mq, const char *topic, struct pile *ret, stru
 			continue;
 		}
 		rc = mq_body_walk(&body, &v, &w, err);
-		while (rc == 0 && ret->n < RECORDS_MAX && mq_walk_next(&w, &r) == 1) {
+		while (rc == 0 && ret->n < PILE_MAX && mq_walk_next(&w, &r) == 1) {
 			ret->offset[ret->n] = r.offset;
-			snprintf(ret->payload[ret->n++], LEN_MAX + 1, "%.*s", (int)r.payload_len, r.payload);
+			snprintf(ret->payload[ret->n++], PILE_LEN_MAX + 1, "%.*s", (int)r.payload_len, r.payload);
 		}
 	}
 	mq_body_release(&body);
@@ -50,7 +42,7 @@ static int take_records(struct mq *mq, const char *topic, struct pile *ret, stru
 	return rc;
 }
 
-static unsigned count(const struct pile *p, const char *payload)
+unsigned pile_count(const struct moved_pile *p, const char *payload)
 {
 	unsigned n = 0;
 
@@ -59,13 +51,13 @@ static unsigned count(const struct pile *p, const char *payload)
 	return n;
 }
 
-static int compare(struct checking *k, const struct pile *source, const struct pile *target, uint64_t place)
+static int compare(struct checking *k, const struct moved_pile *source, const struct moved_pile *target, uint64_t place)
 {
 	unsigned want = 0;
 
 	for (unsigned i = 0; i < source->n; i++)
 		for (unsigned j = 0; j < 2; j++) {
-			unsigned there = count(&target[j], source->payload[i]);
+			unsigned there = pile_count(&target[j], source->payload[i]);
 			bool due = source->offset[i] < place && source->offset[i] % 2 == j;
 
 			want += due;
@@ -76,8 +68,7 @@ static int compare(struct checking *k, const struct pile *source, const struct p
 	return target[0].n + target[1].n == want ? 0 : wrong(k, "a and b hold %u records, not %u", target[0].n + target[1].n, want);
 }
 
-/* The place of who takes the source now. */
-static int resume(struct mq *mq, uint64_t *ret, struct mq_err *err)
+int pile_place(struct mq *mq, uint64_t *ret, struct mq_err *err)
 {
 	static const struct mq_wish nothing = {0};
 	const struct mq_engine *e = mq->store->engine;
@@ -101,17 +92,17 @@ static int resume(struct mq *mq, uint64_t *ret, struct mq_err *err)
 
 static int hold(struct checking *k, struct mq *mq, uint64_t promised)
 {
-	static struct pile source, target[2];
+	static struct moved_pile source, target[2];
 	struct mq_err err = MQ_ERR_INIT;
 	uint64_t place = 0;
-	int rc = resume(mq, &place, &err);
+	int rc = pile_place(mq, &place, &err);
 
 	if (rc == 0)
-		rc = take_records(mq, "t", &source, &err);
+		rc = pile_take(mq, "t", &source, &err);
 	if (rc == 0)
-		rc = take_records(mq, "a", &target[0], &err);
+		rc = pile_take(mq, "a", &target[0], &err);
 	if (rc == 0)
-		rc = take_records(mq, "b", &target[1], &err);
+		rc = pile_take(mq, "b", &target[1], &err);
 	if (rc < 0)
 		return wrong(k, "what was being moved is not finished: %s", err.text);
 	if (place < promised)

@@ -56,4 +56,21 @@ int check_delays(struct checking *k);
 int check_moves(struct checking *k);
 int check_producers(struct checking *k, const struct story *y, struct mq_topic *t, const struct reading *r);
 
+
+/* ---- what is moved by transfers (check_moves.c) ---- */
+enum { PILE_MAX = 64, PILE_LEN_MAX = 64 };
+struct moved_pile {
+	unsigned n;
+	uint64_t offset[PILE_MAX];
+	char payload[PILE_MAX][PILE_LEN_MAX + 1];
+};
+struct mq;
+/* All that a reader gets of a topic's partition 0. */
+int pile_take(struct mq *mq, const char *topic, struct moved_pile *ret, struct mq_err *err);
+unsigned pile_count(const struct moved_pile *p, const char *payload);
+/* What was begun to be moved of t for g is finished: the place of who takes the source now. */
+int pile_place(struct mq *mq, uint64_t *ret, struct mq_err *err);
+/* Dead letters, and copies of a run. */
+int check_letters(struct checking *k);
+
 #endif

@@ -137,6 +137,10 @@ static void note(struct facts *f, size_t at, char *w[WORDS], int n)
 		fact(f, at, FACT_FORGET, NULL, w + 1, n - 1);
 	else if (n > 3 && strcmp(w[0], "send") == 0)
 		fact(f, at, FACT_SEND, NULL, w + 1, n - 1);
+	else if (n > 2 && strcmp(w[0], "dies") == 0)
+		fact(f, at, FACT_DIES, NULL, w + 1, n - 1);
+	else if (n > 2 && strcmp(w[0], "copies") == 0)
+		fact(f, at, FACT_COPIES, NULL, w + 1, n - 1);
 	else if (n > 2 && strcmp(w[0], "archives") == 0)
 		fact(f, at, FACT_ARCHIVES, NULL, w + 1, n - 1);
 	else if (n > 1 && strcmp(w[0], "here") == 0)
@@ -164,6 +168,7 @@ static void promise(struct facts *f, size_t at, char *w[WORDS], int n)
 	             {"commit", FACT_COMMIT, true},    {"outside", FACT_OUTSIDE, true}, {"start", FACT_START, false},
 	             {"moved", FACT_MOVED, false},     {"done", FACT_DONE, true},        {"shared", FACT_SHARED, true},
 	             {"failed", FACT_FAILED, true},
+	             {"died", FACT_DIED, false},     {"copied", FACT_COPIED, false},
 	             {"delayed", FACT_DELAYED, false}, {"cancelled", FACT_CANCELLED, false},
 	             {"sent", FACT_SENT, false},     {"taken", FACT_TAKEN, false},
 	             {"took", FACT_TOOK, false},       {"grown", FACT_GROWN, false}};
