@@ -160,6 +160,8 @@ void mq_rooms_close(struct mq_rooms *r)
 	for (uint32_t p = 0; p < r->n; p++)
 		mq_rooms_close_part(r, &r->parts[p]);
 	free(r->parts);
+	if (r->ids)
+		r->engine->dedupe_close(r->ids);
 	mq_records_release(&r->records);
 	mq_buf_release(&r->payload);
 	free(r);

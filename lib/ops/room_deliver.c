@@ -101,8 +101,10 @@ static struct mq_rec as_due(const struct mq_rec *rec)
 	return out;
 }
 
-/* Those from *from on into the builder, up to *to or as many as make a batch; *to: where they end. */
-static int gather(struct mq_rooms *r, struct mq_room_part *part, const uint64_t *offsets, uint32_t from, uint32_t *to, struct mq_err *err)
+/* Those from *from on into the builder, up to *to or as many as make a batch; *to: where they end.  1: the first is held by its id, in
+ * *ret_unsafe, but not durably. */
+static int gather(struct mq_rooms *r, struct mq_room_part *part, const uint64_t *offsets, uint32_t from, uint32_t *to, uint32_t *ret_unsafe,
+                  struct mq_err *err)
 {
 	mq_records_clear(&r->records);
 	for (uint32_t i = from; i < *to; i++) {
@@ -115,6 +117,15 @@ static int gather(struct mq_rooms *r, struct mq_room_part *part, const uint64_t 
 			mq_ops_notice(r->mq, 0, "%s:%" PRIu32 ":%" PRIu64 ": a record that was to come cannot be read any more: look with mq-check",
 			              r->name, part->partition, offsets[i]);
 			continue;
+		}
+		rc = mq_rooms_ids_look(r, &rec, ret_unsafe, err);
+		if (rc < 0)
+			return rc;
+		if (rc == MQ_ROOM_ID_HELD)
+			continue;
+		if (rc != MQ_ROOM_ID_NEW) {
+			*to = i;
+			return i == from;
 		}
 		out = as_due(&rec);
 		rc = mq_records_add(&r->records, &out);
@@ -146,6 +157,21 @@ static int append(struct mq_rooms *r, struct mq_room_part *part, const struct mq
 	return r->engine->append(part->target, &b, body, &ticket, err);
 }
 
+/* What comes next, up to *to or as far as a batch goes; *to: how far that was. */
+static int put_batch(struct mq_rooms *r, struct mq_room_part *part, const struct mq_room_note *note, const uint64_t *offsets, uint32_t from,
+                     uint32_t *to, struct mq_err *err)
+{
+	uint32_t unsafe = 0;
+	int rc = mq_rooms_ids_begin(r, err);
+
+	if (rc == 0)
+		rc = gather(r, part, offsets, from, to, &unsafe, err);
+	if (rc == 0)
+		rc = append(r, part, note, *to, err);
+	mq_rooms_ids_end(r);
+	return rc > 0 ? r->engine->dedupe_await(r->ids, unsafe, MQ_ACK_DURABLE, err) : rc;
+}
+
 /* A smaller batch than that of `most` records. */
 static uint32_t shrink(struct mq_rooms *r, const struct mq_room_part *part, uint32_t most)
 {
@@ -160,14 +186,14 @@ static int append_all(struct mq_rooms *r, struct mq_room_part *part, const struc
 {
 	uint64_t held = part->who.number > note->number ? part->who.number - note->number : 0;
 	uint32_t from = held < note->n ? (uint32_t)held : note->n, most = note->n;
-	int stale = 0;
+	int stale = 0, known = learn_target(r, err); /* it may have grown, or look for ids by now */
 
+	if (known < 0)
+		return known;
 	while (from < note->n) {
 		uint32_t to = note->n - from < most ? note->n : from + most;
-		int rc = gather(r, part, offsets, from, &to, err);
+		int rc = put_batch(r, part, note, offsets, from, &to, err);
 
-		if (rc == 0)
-			rc = append(r, part, note, to, err);
 		if (rc == -E2BIG && to - from > 1) {
 			*err = (struct mq_err){0};
 			most = shrink(r, part, to - from);

@@ -5,6 +5,7 @@
  *   room          a topic's room, its partitions; when something is due next
  *   room_read     the record at an offset
  *   room_deliver  note, appends, durable: killed anywhere, the next one finishes the last note before anything else
+ *   room_ids      what the topic has by its id already
  *   room_list     what waits; cancelling
  *   room_empty    the few that keep what lies behind them go to the end
  */
@@ -51,6 +52,10 @@ struct mq_rooms {
 	int64_t reread_ns;             /* when the number of partitions was last asked for */
 	struct mq_records records;
 	struct mq_buf payload;
+	struct mq_dedupe *ids;         /* NULL: nothing was looked for yet */
+	bool looks;                    /* its lock is held */
+	uint64_t id[MQ_ROOM_NOTE_MAX]; /* hashes, of those in records */
+	uint32_t n_ids;
 };
 
 /* room.c */
@@ -68,6 +73,13 @@ int mq_rooms_note_behind(struct mq_rooms *r, struct mq_room_part *part, const st
 /* room_read.c.  1: the record, until the next call; 0: it is not held any more, or damaged. */
 int mq_room_read(struct mq_room_reader *r, struct mq_rooms *rooms, uint32_t p, uint64_t offset, struct mq_rec *ret, struct mq_err *err);
 void mq_room_reader_release(struct mq_room_reader *r);
+
+/* room_ids.c.  Between begin and end nobody else stores an id that is looked for. */
+enum { MQ_ROOM_ID_NEW, MQ_ROOM_ID_HELD, MQ_ROOM_ID_UNSAFE /* held, but what is held may not last */, MQ_ROOM_ID_TWIN /* of one in this batch, perhaps */ };
+int mq_rooms_ids_begin(struct mq_rooms *r, struct mq_err *err);
+void mq_rooms_ids_end(struct mq_rooms *r);
+/* One of these, or an error.  *ret_partition: where it is held. */
+int mq_rooms_ids_look(struct mq_rooms *r, const struct mq_rec *rec, uint32_t *ret_partition, struct mq_err *err);
 
 /* room_deliver.c.  Under the lock: all that was ever written is known; what was begun is finished. */
 int mq_rooms_look(struct mq_rooms *r, struct mq_room_part *part, struct mq_err *err);

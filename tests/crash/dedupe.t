@@ -126,6 +126,53 @@ def at_each(action, p, every):
     return '%d of %d calls' % (fired, most)
 
 
+DUE = ('--at', '2020-01-01T00:00:00Z')
+
+
+def late(tool, at, ids, **more):
+    """Each id twice, and what is there already, through the waiting room; (status, which were confirmed)."""
+    twice = [i for i in ids for _ in (0, 1)] + BEFORE[:2]
+    done = subprocess.run([BUILD + tool, '-q', '--id-field', '1', '--confirm', *DUE, 'T'], env=environment(at, **more),
+                          input=''.join(i + '\n' for i in twice).encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120,
+                          check=False)
+    said = done.stdout.decode().splitlines()
+    return done.returncode, {i for i, line in zip(twice, said) if line[0] != '-'}, done.stderr.decode()
+
+
+def due_at_each(action, every):
+    """What was parked and confirmed comes, once; whoever delivers it is killed, and so is who parks it."""
+    fired = n = 0
+    for k in range(1, 100000, every):
+        with tempfile.TemporaryDirectory(dir=PLACE) as at:
+            make(at)
+            status, safe, said = late('/tests/traced/mq-publish', at, IDS, MQ_TEST_FAULT='*:%d:%s' % (k, action))
+            if status not in (-9, 0, 74, 75, 77, 78):
+                raise Wrong('call %d: status %d: %s' % (k, status, said))
+            n += 1
+            fired += status != 0
+            rest = [i for i in IDS if i not in safe]
+            status, _, said = late('/bin/mq-publish', at, rest) if rest else (0, None, None)
+            if status != 0:
+                raise Wrong('call %d: the next one: status %d: %s' % (k, status, said))
+            well(at, 'mq-consume', 'T')
+            if 'nothing is delayed' not in well(at, 'mq-topic', 'delayed', 'T'):
+                raise Wrong('call %d: %s' % (k, well(at, 'mq-topic', 'delayed', 'T')))
+            try:
+                there = set(stored(at))
+            except Wrong as error:
+                raise Wrong('call %d, %s: %s' % (k, action, error)) from error
+            if there != set(BEFORE + IDS):
+                raise Wrong('call %d: missing: %s' % (k, set(BEFORE + IDS) - there))
+            found = well(at, 'mq-check')
+            if re.search(r'^(damage|lost|config|newer|dead) ', found, re.M):
+                raise Wrong('call %d: mq-check: %s' % (k, found))
+            if not rest and action.startswith('kill') and fired < n:
+                break
+    if fired < 20:
+        raise Wrong('only %d of %d kills fired' % (fired, n))
+    return '%d of %d calls' % (fired, n)
+
+
 def at_random():
     """One is killed while another one publishes the same ids."""
     chance, fired, ids = random.Random(SEED), 0, []
@@ -168,13 +215,18 @@ def at_random():
 
 
 def main():
-    print('1..5')
+    print('1..6')
     for action, p, every in ('kill-before', 0, EVERY), ('kill-after', 1, 4 * EVERY), ('kill-after', 0, 4 * EVERY), ('EIO', 1, 4 * EVERY):
         name = 'a publisher of ids, %s at %s of its calls (partition %d)' % (action, 'each' if every == 1 else 'one in %d' % every, p)
         try:
             result(True, name, at_each(action, p, every))
         except Wrong as error:
             result(False, name, error)
+    name = 'ids that come out of a waiting room, each twice, kill-before at one in %d calls' % (4 * EVERY)
+    try:
+        result(True, name, due_at_each('kill-before', 4 * EVERY))
+    except Wrong as error:
+        result(False, name, error)
     try:
         result(True, 'publishers of the same ids, killed at random', at_random())
     except Wrong as error:

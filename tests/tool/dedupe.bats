@@ -157,3 +157,23 @@ ids() { mq-consume --format '%s\n' payments | sort; }
 	[ "$status" = 77 ]
 	[ "$(mq-consume payments)" = 1 ]
 }
+
+@test "what was delayed is looked for when it comes, and the first that comes is the one" {
+	mq-topic create T -X dedupe.ms=1d --partitions 2
+	mq-publish --id a -m first T
+	seq -f 'b %g' 3 | mq-publish --id-field 1 --delay 300ms T
+	mq-publish --id a --delay 300ms -m second T
+	mq-publish --id c --delay 300ms -m waits T
+	mq-publish --id c -m sooner T
+	seq -f 'none %g' 2 | mq-publish --delay 300ms T
+	came() { mq-consume T | grep -q none; }
+	until_true came
+	none_left() { mq-topic delayed T | grep -q 'nothing is delayed'; }
+	until_true none_left
+	is "$(mq-consume T | sort)" $'b 1\nfirst\nnone 1\nnone 2\nsooner'
+	mq-publish --id d --delay 1d -m early T
+	mq-topic cancel --id d T
+	mq-publish --id d --at 2020-01-01 -m anew T
+	is "$(mq-consume --id d T)" anew
+	mq-check
+}
