@@ -245,8 +245,8 @@ int mq_compact_join(struct mq_compacting *k)
 		if (k->part[i].bad || !was_compacted(&k->part[i]))
 			continue;
 		rc = extent(k, i, &n, &more);
-		if (rc == 0 && more)
-			rc = examine(k, &k->part[i], &more) == 1 ? write_anew(k, i, n) : k->err->code;
+		if (rc == 0 && more && (rc = examine(k, &k->part[i], &more)) == 1)
+			rc = write_anew(k, i, n);
 		n = k->part[i].bad ? 1 : n;
 	}
 	if (rc < 0 || k->sum->made == before.made)

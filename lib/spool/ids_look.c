@@ -39,6 +39,18 @@ static int no_memory(struct mq_err *err)
 }
 
 /* ---- the window ---- */
+/* Made before, and not by a clock that had been set back: who knows when that was, and the one before it may be younger. */
+static bool is_before(const struct mq_chain *c, size_t i, int64_t since_us)
+{
+	const struct mq_segment_header *h = &c->seg[i], *pred = i > 0 ? h - 1 : NULL;
+
+	if (h->blind || h->created_us >= since_us)
+		return false;
+	if (!pred)
+		return c->whole; /* else the one before it is looked at first */
+	return pred->blind || pred->reason == MQ_SEGMENT_COMPACT || pred->created_us <= h->created_us;
+}
+
 /* Time: what was published before a segment was made is older than it, whatever the records say of themselves.  So the window
  * begins in the last segment that was made before. */
 static int floor_by_time(struct mq_ids_look *o, struct mq_cursor *c, uint64_t *ret, struct mq_err *err)
@@ -53,7 +65,7 @@ static int floor_by_time(struct mq_ids_look *o, struct mq_cursor *c, uint64_t *r
 			const struct mq_segment_header *h = &c->chain.seg[i];
 
 			*ret = h->base_offset;
-			if ((h->created_us < since_us && !h->blind) || h->base_offset <= c->log_start)
+			if (is_before(&c->chain, i, since_us) || h->base_offset <= c->log_start)
 				return 0;
 		}
 		if (c->chain.whole || first == 0)

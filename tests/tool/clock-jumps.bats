@@ -186,6 +186,18 @@ lasted() { # MS: since begun, and not for ever
 	mq-check
 }
 
+@test "a segment that was made by a clock that had been set back does not end the window of the ids before it" {
+	local x
+	x=$(head -c 500 /dev/zero | tr '\0' x)
+	mq-topic create T dedupe.ms=10m segment.bytes=1M
+	mq-publish --id a -m a T
+	seq -f "back%g $x" 3000 | clock_off -$HOUR mq-publish -q --id-field 1 T
+	seq -f "then%g $x" 3000 | mq-publish -q --id-field 1 T
+	[ "$(ls "$MQ_SPOOL"/topics/T/0/*.seg | wc -l)" -ge 3 ]
+	mq-publish -q --id a -m 'a again' T
+	is "$(mq-consume --id a T)" a
+}
+
 @test "the ids that a group has done are remembered over a jump back" {
 	mq-publish --id a -m a T
 	is "$(mq-consume -q -g g --once --once-window 10m T -- echo did)" did
