@@ -39,6 +39,33 @@ static bool promised(const struct checking *k, const struct story *y, const char
 	return false;
 }
 
+/* Nothing that was acknowledged before the last seek counts behind it. */
+static int check_sought(struct checking *k, const struct story *y, struct mq_group_topic *g, const struct mq_commit *c)
+{
+	const struct fact *last = NULL;
+	bool later = false;
+	struct mq_acks above;
+	size_t n;
+
+	for (const struct fact *f = NULL; (f = fact_next(k->s, y, f));) {
+		if (strcmp(f->name, g->group) != 0)
+			continue;
+		if (f->kind == FACT_SOUGHT)
+			last = f;
+		later = f->kind == FACT_SOUGHT ? false : later || is_commit(f) || f->kind == FACT_OUTSIDE;
+	}
+	if (!last)
+		return 0;
+	if (c->seeks < last->count)
+		return wrong(k, "group %s, %s: %u seeks count, %llu were acknowledged", g->group, y->name, (unsigned)c->seeks,
+		             (unsigned long long)last->count);
+	if (later || mq_acks_read(g, 0, c, &above, NULL) < 0)
+		return 0;
+	n = above.n;
+	mq_acks_release(&above);
+	return n ? wrong(k, "group %s, %s: %zu acknowledgements of before the seek count", g->group, y->name, n) : 0;
+}
+
 static int check_place(struct checking *k, const struct story *y, struct mq_topic *t, const char *group, uint64_t end)
 {
 	struct mq_err err = MQ_ERR_INIT;
@@ -52,7 +79,10 @@ static int check_place(struct checking *k, const struct story *y, struct mq_topi
 	if (rc < 0)
 		return wrong(k, "group %s, %s: %s", group, y->name, err.text);
 	rc = mq_group_topic_read(&g, 0, &c, &which, &seq, &err);
+	int sought = rc == 0 && which >= 0 ? check_sought(k, y, &g, &c) : 0;
 	mq_group_topic_release(&g);
+	if (sought < 0)
+		return sought;
 	if (rc < 0)
 		return wrong(k, "group %s, %s: the place cannot be read: %s", group, y->name, err.text);
 	if (which < 0)
@@ -64,6 +94,16 @@ static int check_place(struct checking *k, const struct story *y, struct mq_topi
 		return wrong(k, "group %s, %s: it stands at %llu, beyond the end %llu", group, y->name, (unsigned long long)c.offset,
 		             (unsigned long long)end);
 	return 0;
+}
+
+/* Was the place set, or about to be, after that? */
+static bool is_sought_since(const struct checking *k, const struct story *y, const struct fact *than)
+{
+	bool sought = false;
+
+	for (const struct fact *f = than; (f = fact_next(k->s, y, f));)
+		sought |= f->kind == FACT_SEEKS && strcmp(f->name, than->name) == 0;
+	return sought;
 }
 
 /* Does the place, or an acknowledgement above it, say that the record is done? */
@@ -97,7 +137,7 @@ static int go_on(struct checking *k, const struct story *y, struct mq_topic *t, 
 	}
 	rc = mq_acks_merge(&o, &err);
 	for (const struct fact *f = NULL; rc == 0 && (f = fact_next(k->s, y, f));)
-		if (f->kind == FACT_OUTSIDE && strcmp(f->name, group) == 0 && !is_done(&o, f->offset)) {
+		if (f->kind == FACT_OUTSIDE && strcmp(f->name, group) == 0 && !is_sought_since(k, y, f) && !is_done(&o, f->offset)) {
 			rc = wrong(k, "group %s, %s: the record at %llu was acknowledged and is to be read again, from %llu on", group,
 			           y->name, (unsigned long long)f->offset, (unsigned long long)o.commit.offset);
 			goto out;

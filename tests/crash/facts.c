@@ -117,6 +117,8 @@ static void note(struct facts *f, size_t at, char *w[WORDS], int n)
 		fact(f, at, FACT_REMOVING, NULL, w + 1, n - 1);
 	else if (n > 4 && strcmp(w[0], "commit") == 0)
 		fact(f, at, FACT_COMMIT_TRY, w[1], w + 2, n - 2);
+	else if (n > 4 && strcmp(w[0], "seeks") == 0)
+		fact(f, at, FACT_SEEKS, w[1], w + 2, n - 2);
 	else if (n > 3 && strcmp(w[0], "start") == 0)
 		fact(f, at, FACT_START_TRY, NULL, w + 1, n - 1);
 	else if (n > 2 && strcmp(w[0], "harm") == 0)
@@ -165,7 +167,7 @@ static void promise(struct facts *f, size_t at, char *w[WORDS], int n)
 		bool named;
 	} kinds[] = {{"spool", FACT_SPOOL, false},     {"topic", FACT_TOPIC, false},    {"gone", FACT_GONE, false},
 	             {"durable", FACT_DURABLE, false}, {"written", FACT_WRITTEN, false}, {"saw", FACT_SAW, false},
-	             {"commit", FACT_COMMIT, true},    {"outside", FACT_OUTSIDE, true}, {"start", FACT_START, false},
+	             {"commit", FACT_COMMIT, true},    {"sought", FACT_SOUGHT, true},     {"outside", FACT_OUTSIDE, true}, {"start", FACT_START, false},
 	             {"moved", FACT_MOVED, false},     {"done", FACT_DONE, true},        {"shared", FACT_SHARED, true},
 	             {"failed", FACT_FAILED, true},
 	             {"died", FACT_DIED, false},     {"copied", FACT_COPIED, false},

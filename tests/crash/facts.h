@@ -7,6 +7,7 @@
  *	note  try T P SERIAL COUNT LEN BINARY ACK   records SERIAL … of LEN bytes are about to be appended
  *	note  put T P SERIAL COUNT OFFSET           … and stand at OFFSET …
  *	note  topic T P | removing T | commit G T P OFFSET | start T P OFFSET
+ *	note  seeks G T P OFFSET                    its place is about to be set there by hand
  *	note  harm T P                              visible bytes were overwritten: damage may be told
  *	note  here T                                nobody looks at what a power cut leaves before this: other scenarios do
  *	note  delays T                              records of it are to come later: sent to T, and put nowhere yet
@@ -25,6 +26,7 @@
  *	line  ack saw T P OFFSET                    a reader got the record there, which was asked durable
  *	line  ack commit G T P OFFSET               committed and synced
  *	line  ack outside G T P OFFSET              acknowledged by a stranger, above the committed offset
+ *	line  ack sought G T P OFFSET N             its place was set there by hand, for the Nth time
  *	line  ack start T P OFFSET                  the log start
  *	line  #SERIAL …                              a payload: a reader got the record
  *	line  ack producer T P NAME NUMBER          held up to this number
@@ -65,7 +67,7 @@ struct fact_record {
 
 enum fact_kind {
 	FACT_SPOOL, FACT_TOPIC_TRY, FACT_TOPIC, FACT_REMOVING, FACT_GONE, FACT_DURABLE, FACT_WRITTEN, FACT_SAW,
-	FACT_COMMIT_TRY, FACT_COMMIT, FACT_OUTSIDE, FACT_START_TRY, FACT_START, FACT_PRODUCER,
+	FACT_COMMIT_TRY, FACT_COMMIT, FACT_SEEKS, FACT_SOUGHT, FACT_OUTSIDE, FACT_START_TRY, FACT_START, FACT_PRODUCER,
 	FACT_HARM, FACT_COMPACTS, FACT_FORGET, FACT_MOVE_TRY, FACT_MOVED,
 	FACT_ONCE_TRY, FACT_SHARE_TRY, FACT_HANDLED, FACT_FAILS, FACT_DONE, FACT_SHARED, FACT_FAILED,
 	/* partition and offset are the two numbers that follow */

@@ -417,7 +417,7 @@ uint64_t look(struct pub *p)
 /* ---- running --------------------------------------------------------------------------------------- */
 
 static const struct scenario *const lists[] = {scenarios_log, scenarios_fault, scenarios_spool, scenarios_verbs, scenarios_evict, scenarios_move, scenarios_share, scenarios_once,
-                                              scenarios_grow, scenarios_compact, scenarios_delay, scenarios_retain, scenarios_letters};
+                                              scenarios_grow, scenarios_compact, scenarios_delay, scenarios_retain, scenarios_letters, scenarios_seek};
 
 int main(int argc, char **argv)
 {

@@ -82,6 +82,7 @@ struct scenario {
 	void (*run)(void);
 };
 extern const struct scenario scenarios_log[], scenarios_fault[], scenarios_spool[], scenarios_verbs[], scenarios_evict[], scenarios_move[];
-extern const struct scenario scenarios_share[], scenarios_once[], scenarios_grow[], scenarios_compact[], scenarios_delay[], scenarios_retain[], scenarios_letters[];
+extern const struct scenario scenarios_share[], scenarios_once[], scenarios_grow[], scenarios_compact[], scenarios_delay[], scenarios_retain[], scenarios_letters[],
+    scenarios_seek[];
 
 #endif
