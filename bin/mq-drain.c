@@ -299,9 +299,19 @@ static int report(struct args *a, int status, const struct mq_consume_report *r)
 /* One file is one topic's. */
 static int check_archive(struct args *a)
 {
+	const char *slash = strrchr(a->req.archive, '/');
+	char *parent = slash ? cli_keep(&a->cli, (size_t)(slash - a->req.archive) + 2) : NULL;
 	struct stat st;
 
 	mq_use_archives();
+	if (slash && !parent)
+		return MQ_EXIT_IO;
+	if (slash) { /* said before there is anything for it */
+		memcpy(parent, a->req.archive, (size_t)(slash - a->req.archive) + 1);
+		parent[slash - a->req.archive + 1] = '\0';
+		if (stat(parent, &st) < 0 || !S_ISDIR(st.st_mode))
+			return cli_usage(&a->cli, "no directory %s for the archive: make it", parent);
+	}
 	if (a->req.n_topics > 1 && (stat(a->req.archive, &st) < 0 || !S_ISDIR(st.st_mode)))
 		return cli_usage(&a->cli, "--archive %s: the backlogs of several topics go into a file each: name a directory that is there",
 		                 a->req.archive);

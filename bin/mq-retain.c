@@ -2,6 +2,8 @@
 /* mq-retain: what is too old, too much, or read by all, goes. */
 #include "cli.h"
 
+#include <sys/stat.h>
+
 struct args {
 	struct cli cli;
 	struct mq_retain_request req;
@@ -84,8 +86,12 @@ static int take_operands(struct args *a)
 static int run(struct args *a)
 {
 	struct mq_retain_report r;
+	struct stat st;
 	int status = take_operands(a);
 
+	/* Said before there is anything for it. */
+	if (!status && a->req.archive && (stat(a->req.archive, &st) < 0 || !S_ISDIR(st.st_mode)))
+		status = cli_usage(&a->cli, "no directory %s for archives: make it", a->req.archive);
 	if (!status)
 		status = cli_open(&a->cli, 0);
 	if (status)

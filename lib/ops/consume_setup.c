@@ -136,11 +136,7 @@ static int take_range(struct mq_consume *c)
 {
 	if (!c->req->range)
 		return 0;
-	int rc = mq_to_range(c->req->range, mq_sys->clock_ns(MQ_CLOCK_REAL) / 1000, &c->range, c->err);
-	if (rc == 0)
-		rc = mq_ops_settle_point(c->mq, &c->range.start);
-	if (rc == 0)
-		rc = mq_ops_settle_point(c->mq, &c->range.end);
+	int rc = mq_ops_range(c->mq, c->req->range, &c->range);
 	bool stored = c->range.start.kind == MQ_POINT_STORED || (c->range.has_end && c->range.end.kind == MQ_POINT_STORED);
 	if (rc == 0 && stored && !c->req->group)
 		rc = mq_err_set(c->err, MQ_EUSAGE, "'stored' is where a group stands: -g GROUP is missing");

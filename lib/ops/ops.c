@@ -71,6 +71,19 @@ int mq_ops_settle_point(struct mq *mq, struct mq_point *point)
 	return rc;
 }
 
+int mq_ops_range(struct mq *mq, const char *text, struct mq_range *ret)
+{
+	int rc = mq_to_range(text, mq_sys->clock_ns(MQ_CLOCK_REAL) / 1000, ret, &mq->err);
+
+	if (rc == 0)
+		rc = mq_ops_settle_point(mq, &ret->start);
+	if (rc == 0)
+		rc = mq_ops_settle_point(mq, &ret->end);
+	if (rc == 0 && ret->start.kind == MQ_POINT_TIME && ret->end.kind == MQ_POINT_TIME && ret->end.time_us < ret->start.time_us)
+		rc = mq_err_set(&mq->err, MQ_EUSAGE, "the range %s ends before its start", text);
+	return rc;
+}
+
 int mq_ops_point(struct mq *mq, const struct mq_point *point, struct mq_source *source, const struct mq_bounds *bounds,
                  const uint64_t *stored, uint64_t *ret)
 {

@@ -30,6 +30,8 @@ int mq_ops_point(struct mq *mq, const struct mq_point *point, struct mq_source *
                  const uint64_t *stored, uint64_t *ret);
 /* Turn a DATE into a TIME. */
 int mq_ops_settle_point(struct mq *mq, struct mq_point *point);
+/* "START..END" as it was typed, with dates settled. */
+int mq_ops_range(struct mq *mq, const char *text, struct mq_range *ret);
 /* Both at once for a partition that is not being read: opens it where it must. */
 int mq_ops_place(struct mq *mq, const char *topic, uint32_t p, const char *text, const uint64_t *stored, uint64_t *ret,
                  struct mq_bounds *ret_bounds);

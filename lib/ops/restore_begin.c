@@ -102,12 +102,8 @@ static int look_at_all(struct mq_restoring *r)
 	const struct mq_consume_request *q = r->req;
 	int64_t only = q->partitions ? q->partitions[0] : -1;
 	struct mq_range range;
-	int rc = q->range ? mq_to_range(q->range, mq_sys->clock_ns(MQ_CLOCK_REAL) / 1000, &range, r->err) : 0;
+	int rc = q->range ? mq_ops_range(r->mq, q->range, &range) : 0;
 
-	if (rc == 0 && q->range)
-		rc = mq_ops_settle_point(r->mq, &range.start);
-	if (rc == 0 && q->range)
-		rc = mq_ops_settle_point(r->mq, &range.end);
 	for (size_t i = 0; i < r->n_files && rc == 0; i++) {
 		struct mq_restore_file *f = &r->file[i];
 

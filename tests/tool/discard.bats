@@ -147,3 +147,14 @@ place() { mq-group show -g g --json | sed -n "s/.*\"partition\":${1:-0},\"commit
 	has "$said" 'name a directory'
 	[ ! -e x.tar.zst ]
 }
+
+@test "a directory that is not there is told before there is anything for it" {
+	seq 5 | mq-publish T
+	mq-consume -g g T > all
+	fails 64 mq-drain -g g --discard --archive none/x.tar.zst T
+	has "$said" 'no directory none/ for the archive'
+	fails 64 mq-retain --archive none T
+	has "$said" 'no directory none for archives'
+	is "$(mq-drain -g g --discard --archive x.tar.zst T 2>&1)" ''
+	[ ! -e x.tar.zst ]
+}

@@ -85,6 +85,9 @@ sys.exit(p.returncode)' "$@"
 	is "$(mq-replay --dry-run -v --skip-tag debug T | head -n 2)" $'T:0:0..1\nT:0:2..3'
 	is "$(mq-replay --dry-run -v T:0:1..2 | head -n 1)" T:0:1..2
 	fails 64 mq-replay --dry-run --speed 2x T
+	fails 64 mq-replay -o @-1h..@-2h T
+	fails 64 mq-replay -o 3..1 T
+	is "$(mq-replay -o @-1h..@-1h T)" ''
 }
 
 @test "a speed that is none is refused" {
