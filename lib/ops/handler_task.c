@@ -343,10 +343,10 @@ static void append(struct mq_handlers *h, struct mq_feed *f, struct mq_task *t)
 		f->first_task = t;
 	f->last_task = t;
 	f->held += t->count;
-	if (t->state == MQ_TASK_DONE)
-		return;
 	if (f->shared.on)
 		h->ahead += ++f->tasks > h->at_once;
+	if (t->state == MQ_TASK_DONE)
+		return;
 	f->waiting++;
 	h->waiting++;
 	h->waiting_bytes += t->input.len;
@@ -383,8 +383,8 @@ int mq_handlers_feed(struct mq_consume *c, struct mq_feed *f)
 		if (rc < 0)
 			return rc;
 		some = true;
-		if (t->state == MQ_TASK_DONE) { /* move_place may free it */
-			rc = move_place(c, f);
+		if (t->state == MQ_TASK_DONE) { /* which may free it */
+			rc = f->shared.on ? mq_share_task_ended(c, t, true) : move_place(c, f);
 			if (rc < 0)
 				return rc;
 			continue;

@@ -4,7 +4,8 @@
 """mq-consume --share that puts records away as dead letters, killed: at every one of its calls, and at random moments.
 
 Of the records of two partitions a third is done by its handler, a third rejected, a third fails once more than it is tried; in
-one of the runs these are put aside until they are tried again, and in one another member shares the partitions, which lives on.
+one of the runs these are put aside until they are tried again, in one another member shares the partitions, which lives on, and in one
+what else would be rejected has expired before, of which no handler is to know.
 Whoever comes upon what the killed one left finishes what it began to move before it gives out what that one had.  In the end each
 record is done, or a dead letter, once, that says where it was read, and none waits; the places are at the ends, mq-check finds
 nothing; and no handler ran for what was a dead letter already.
@@ -42,11 +43,12 @@ class Wrong(Exception):
     """Something that must hold does not."""
 
 
-Kind = collections.namedtuple('Kind', 'name options backoff every beside')
+Kind = collections.namedtuple('Kind', 'name options backoff every beside expires')
 KINDS = [
-    Kind('alone', ('-j', '3'), '1ms', 1, False),
-    Kind('beside another member', ('-j', '2'), '1ms', 2, True),
-    Kind('put aside', (), '1100ms', 8, False),
+    Kind('alone', ('-j', '3'), '1ms', 1, False, False),
+    Kind('beside another member', ('-j', '2'), '1ms', 2, True, False),
+    Kind('put aside', (), '1100ms', 8, False, False),
+    Kind('expired', ('-j', '2'), '1ms', 2, True, True),
 ]
 
 
@@ -76,16 +78,18 @@ def run(at, args, stdin=b'', fault=None, report=None, good=(0,)):
     return done
 
 
-def publish(at, first, count):
+def publish(at, kind, first, count):
     for p in range(PARTITIONS):
-        mine = ''.join('%d\n' % i for i in range(first, first + count) if i % PARTITIONS == p)
-        if mine:
-            run(at, ('publish', '-p', str(p), 'in'), stdin=mine.encode())
+        for over in (True, False):
+            mine = ''.join('%d\n' % i for i in range(first, first + count)
+                           if i % PARTITIONS == p and (kind.expires and i % 3 == REJECTED) == over)
+            if mine:
+                run(at, ('publish', '-p', str(p), *(('--ttl', '1ms') if over else ()), 'in'), stdin=mine.encode())
 
 
-def make(at, count):
-    run(at, ('topic', 'create', 'in', '--partitions', str(PARTITIONS)))
-    publish(at, 0, count)
+def make(at, kind, count):
+    run(at, ('topic', 'create', 'in', '--partitions', str(PARTITIONS), 'expired.dead=true'))
+    publish(at, kind, 0, count)
 
 
 def dead(at):
@@ -103,7 +107,7 @@ def numbers(at, name):
         return []
 
 
-def check_letters(at):
+def check_letters(at, kind):
     held = {'in:%d:%d' % (p, offset): int(payload)
             for p in range(PARTITIONS) for offset, payload, _, _ in reader.Partition(at + '/spool', 'in', str(p)).records()}
     for line in run(at, ('consume', '--json', 'in.dead')).stdout.splitlines():
@@ -111,18 +115,20 @@ def check_letters(at):
         n, said = int(letter['payload']), letter['headers']
         if held.get(said['mq-origin']) != n:
             raise Wrong('%d says that it comes from %s' % (n, said['mq-origin']))
-        if said['mq-reason'] != ('rejected' if n % 3 == REJECTED else 'failed'):
+        if said['mq-reason'] != ('failed' if n % 3 != REJECTED else 'expired' if kind.expires else 'rejected'):
             raise Wrong('%d says that it was %s' % (n, said['mq-reason']))
 
 
-def check(at, count):
+def check(at, kind, count):
     letters, did = dead(at), numbers(at, 'did')
     if sorted(letters) != [i for i in range(count) if i % 3 != DONE]:
         odd = [i for i in range(count) if letters.count(i) != (i % 3 != DONE)]
         raise Wrong('of %d records dead, or not, and not once: %s' % (count, odd[:20]))
     if set(did) != {i for i in range(count) if i % 3 == DONE}:
         raise Wrong('not done: %s' % sorted({i for i in range(count) if i % 3 == DONE} - set(did))[:20])
-    check_letters(at)
+    check_letters(at, kind)
+    if kind.expires and any(i % 3 == REJECTED for i in numbers(at, 'ran')):
+        raise Wrong('a handler ran for what had expired')
     places = reader.places(at + '/spool', 'g', 'in')
     ends = [len(list(reader.Partition(at + '/spool', 'in', str(p)).records())) for p in range(PARTITIONS)]
     if [places[p][0] for p in range(PARTITIONS)] != ends:
@@ -161,10 +167,10 @@ def beside(at, kind):
 # --- every call ---------------------------------------------------------------------------------
 def calls_of(kind):
     with tempfile.TemporaryDirectory(prefix='mq-share-dead-', dir=PLACE) as at:
-        make(at, RECORDS)
+        make(at, kind, RECORDS)
         run(at, argv(kind), fault='', report=at + '/report')
         go_on(at, kind)
-        check(at, RECORDS)
+        check(at, kind, RECORDS)
         with open(at + '/report', encoding='ascii') as lines:
             return [(call, int(n)) for call, n in re.findall(r'^\d+ call (\S+) (\d+)$', lines.read(), re.M)]
 
@@ -173,10 +179,10 @@ def killed_at(kind, rule):
     """(was it killed, what is wrong)"""
     with tempfile.TemporaryDirectory(prefix='mq-share-dead-', dir=PLACE) as at:
         try:
-            make(at, RECORDS)
+            make(at, kind, RECORDS)
             killed = go_on(at, kind, rule)
             go_on(at, kind)
-            check(at, RECORDS)
+            check(at, kind, RECORDS)
             return killed, None
         except Wrong as wrong:
             return True, '%s: %s' % (rule, wrong)
@@ -198,17 +204,17 @@ def at_random(kind, kills, seed):
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory(prefix='mq-share-dead-', dir=PLACE) as at:
         count, killed = 0, 0
-        make(at, 0)
+        make(at, kind, 0)
         try:
             for _ in range(20 * kills):
                 if killed == kills:
                     break
                 more = rng.choice((0, 1, 3, 8))
-                publish(at, count, more)
+                publish(at, kind, count, more)
                 count += more
                 killed += go_on(at, kind, '*:%d:kill-%s' % (rng.randrange(1, 1500), rng.choice(('before', 'after'))))
             go_on(at, kind)
-            check(at, count)
+            check(at, kind, count)
             return killed, count, None
         except Wrong as wrong:
             return killed, count, '%s (MQ_SEED=%d)' % (wrong, SEED)

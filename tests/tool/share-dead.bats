@@ -206,3 +206,21 @@ for line in sys.stdin:
 	is "$(grep -c again tried)" 0
 	mq-check -q
 }
+
+@test "what has expired is a dead letter where the topic says so, and no handler gets it" {
+	mq-topic create T expired.dead=true
+	mq-publish --ttl 1ms -m late T
+	mq-publish -m here T
+	seq -f 'late %g' 3 | mq-publish --ttl 1ms T
+	mq-publish -m there T
+	until [ "$(mq-replay --expired --dry-run T | tail -n 1 | cut -d ' ' -f 1)" = 4 ]; do :; done
+	is "$(mq-consume -q --share -g g -j 2 T -- sh -c 'cat; echo' | sort)" $'here\nthere'
+	is "$(mq-consume T.dead)" $'late\nlate 1\nlate 2\nlate 3'
+	is "$(of_letter late mq-reason)" expired
+	is "$(field committed)" 6
+	is "$(field expired)" 4
+	is "$(mq-consume -q --share -g g T -- cat)" ''
+	is "$(mq-consume -q --share -g batches --batch 10 T -- cat)" $'here\nthere'
+	is "$(mq-consume T.dead | wc -l)" 8
+	mq-check
+}
