@@ -188,7 +188,10 @@ class Partition:
                     joined = True
                 limit = None, head.base
                 whole = lambda s: s.reason == 5 and s.born_offset == head.base
-                before = sorted((s for s in found + compacted if s.base < head.base and (s.reason != 5 or s.born_offset <= head.base)),
+                below = [s for s in found + compacted if s.base < head.base and (s.reason != 5 or s.born_offset <= head.base)]
+                dead = lambda s: any(c.base <= s.base < c.born_offset and c.id != s.id and (s.reason != 5 or (c.round, c.id) > (s.round, s.id))
+                                     for c in below if c.reason == 5)
+                before = sorted((s for s in below if whole(s) or not dead(s)),
                                 key=lambda s: (whole(s), s.base, *rank(s), s.round))[-1:]
             if not before:
                 break

@@ -58,7 +58,22 @@ static bool stands_up_to(const struct mq_check_file *p, const struct mq_check_fi
 	return p->h.reason == MQ_SEGMENT_COMPACT && p->h.born_end_offset == f->base;
 }
 
-/* The nearest below f, of two with the same base the later; one that stands for all up to f is better than any; n: none. */
+/* Of two that may be what came before f, as readers choose (chain_guess.c). */
+static bool is_better(const struct mq_check_file *p, const struct mq_check_file *best, const struct mq_check_file *f)
+{
+	if (stands_up_to(p, f) && stands_up_to(best, f))
+		return p->h.round > best->h.round;
+	if (stands_up_to(p, f) || stands_up_to(best, f))
+		return stands_up_to(p, f);
+	if (p->h.reason == MQ_SEGMENT_COMPACT && mq_chain_replaces(&p->h, &best->h))
+		return true;
+	if (best->h.reason == MQ_SEGMENT_COMPACT && mq_chain_replaces(&best->h, &p->h))
+		return false;
+	return p->base > best->base || (p->base == best->base && mq_check_rank(&p->h, &best->h) > 0);
+}
+
+/* The nearest below f that nothing stands for, of two with the same base the later; one that stands for all up to f is better than any; n:
+ * none. */
 size_t mq_check_guess(const struct mq_check_partition *part, const struct mq_check_file *f)
 {
 	size_t best = part->n;
@@ -69,11 +84,7 @@ size_t mq_check_guess(const struct mq_check_partition *part, const struct mq_che
 		if (p->reached || p->base >= f->base || !(p->header != 0 ? p->known : mq_check_own(part, p)) ||
 		    (p->h.reason == MQ_SEGMENT_COMPACT && p->h.born_end_offset > f->base))
 			continue;
-		if (best < part->n && stands_up_to(&part->file[best], f))
-			continue;
-		if (stands_up_to(p, f))
-			best = i;
-		else if (best == part->n || p->base > part->file[best].base || mq_check_rank(&p->h, &part->file[best].h) > 0)
+		if (best == part->n || is_better(p, &part->file[best], f))
 			best = i;
 	}
 	return best;
