@@ -13,6 +13,8 @@ from tap import FAILED, OK, Result, parse
 
 DEFAULT_SECONDS = 300
 AGREE_SECONDS = 300
+# All that is left of a process that a test killed while its leaks were looked for: no finding.
+KILLED_AT_ITS_END = re.compile(r'(==\d+==Unable to get registers from thread \d+\.\n)+')
 
 
 class Test:
@@ -101,8 +103,10 @@ def _run_in(directory, test, src, build):
         output += '# its stderr:\n' + complained
     for path in sorted(glob.glob(directory + '/reports/*')):
         with open(path, encoding='utf-8', errors='replace') as report:
-            output += report.read()
-        results.append(Result(FAILED, 'the sanitizers find nothing'))
+            found = report.read()
+        output += found
+        if not KILLED_AT_ITS_END.fullmatch(found):
+            results.append(Result(FAILED, 'the sanitizers find nothing'))
     return results, output, left
 
 

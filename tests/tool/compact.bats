@@ -330,17 +330,6 @@ hours_pass() {
 	is "$(tail -n 10 got | cut -d ' ' -f 2)" "$(seq 391 400)"
 }
 
-@test 'of more keys than the table holds a tombstone does not go before what it hides' {
-	[ "${MQ_PASS:-}" != sanitize ] || skip 'two million keys'
-	mq-topic create T segment.bytes=200M cleanup.policy=compact min.cleanable.dirty.ratio=0 delete.retention.ms=0
-	(seq -f "%.0f${tab}x" 1 2200000; printf '1\t\n2\t\n') | mq-publish -K "$tab" T
-	mq-topic set T segment.bytes=4096
-	mq-publish -k z -m z T
-	mq-retain
-	mq-consume -n 3 T --json | grep -q '"key":"3"'
-	is "$(mq-consume --json -n 3 T | grep -c '"key":"[12]"' || true)" 0
-}
-
 @test 'a segment that comes back from a backup brings no deleted key to light' {
 	mq-topic create T segment.bytes=4096 cleanup.policy=compact min.cleanable.dirty.ratio=0 delete.retention.ms=1h
 	seq -f "u%.0f${tab}xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" 50 | mq-publish -K "$tab" T

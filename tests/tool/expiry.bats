@@ -171,7 +171,7 @@ reason_of() { # PAYLOAD: of its dead letter
 	mq-check -q
 }
 
-@test 'batches, coprocs and a drain leave what has expired as dead letters, too; without handlers and shared it is passed over' {
+@test 'batches, coprocs, a drain and who shares leave what has expired as dead letters, too; without handlers it is passed over' {
 	mq-topic create -X expired.dead=true -X ttl.ms=1h offers
 	for i in 1 2 3; do echo kept $i | mq-publish offers; mq-publish --ttl 1ms -m "gone $i" offers; done
 	until_over offers 3
@@ -183,7 +183,9 @@ reason_of() { # PAYLOAD: of its dead letter
 	[ "$(sort drained)" = "$(printf 'kept %s\n' 1 2 3)" ]
 	[ "$(mq-consume offers.dead | sort | uniq -c | tr -s ' \n' ' ')" = ' 3 gone 1 3 gone 2 3 gone 3 ' ]
 	mq-consume -g out offers > out
-	mq-consume -g share --share offers -- true
+	mq-consume -g asks --share offers > shared
 	[ "$(mq-consume offers.dead | wc -l)" = 9 ]
-	for g in batch co drain out share; do [ "$(counted $g)" = 3 ]; done
+	mq-consume -q -g share --share offers -- true
+	[ "$(mq-consume offers.dead | wc -l)" = 12 ]
+	for g in batch co drain out asks share; do [ "$(counted $g)" = 3 ]; done
 }

@@ -214,7 +214,7 @@ for line in sys.stdin:
 	seq -f 'late %g' 3 | mq-publish --ttl 1ms T
 	mq-publish -m there T
 	until [ "$(mq-replay --expired --dry-run T | tail -n 1 | cut -d ' ' -f 1)" = 4 ]; do :; done
-	is "$(mq-consume -q --share -g g -j 2 T -- sh -c 'cat; echo' | sort)" $'here\nthere'
+	is "$(mq-consume -q --share -g g -j 2 T -- sh -c 'echo "$(cat)"' | sort)" $'here\nthere'
 	is "$(mq-consume T.dead)" $'late\nlate 1\nlate 2\nlate 3'
 	is "$(of_letter late mq-reason)" expired
 	is "$(field committed)" 6
