@@ -7,6 +7,15 @@ tab=$'\t'
 segments() { ls "$MQ_SPOOL/topics/T/0" | grep -c '\.seg$'; }
 dead() { find "$MQ_SPOOL/topics/T/0" -name '*.seg' -exec touch -d '2 days ago' {} +; }
 
+# Those that stand for others, by their headers (mq-spool(5)): another one's name may end in c0 by chance.  And those that do not.
+compacted() {
+	local file
+	for file in "$MQ_SPOOL/topics/T/0/"*.seg; do
+		[ "$(od -An -tu1 -j 60 -N 1 "$file" | tr -d ' ')" != 5 ] || echo "$file"
+	done
+}
+others() { ls "$MQ_SPOOL/topics/T/0/"*.seg | grep -vFx "$(compacted)"; }
+
 # Records FROM to TO, of 10 keys in turn, in batches of 20, in segments of some 60.
 fill() { # FROM TO
 	local i
@@ -247,11 +256,14 @@ second_reader() { python3 -B "$MQ_SRC/tests/reader.py" "$MQ_SPOOL" T 0 --raw; }
 	whole=$(mq-consume T)
 	mq-retain
 	[ "$(mq-consume T | wc -l)" -lt 90 ]
-	for file in "$MQ_SPOOL/topics/T/0/"*c0.seg; do
+	for file in $(compacted); do
 		printf '\377' | dd of="$file" bs=1 seek=100 conv=notrunc status=none
 	done
 	mq-check > told
-	is "$(grep -c 'c0.seg .*its header does not verify' told)" "$(ls "$MQ_SPOOL/topics/T/0/" | grep -c 'c0.seg$')"
+	for file in $(compacted); do
+		grep -q "${file##*/} .*its header does not verify" told
+	done
+	[ "$(compacted | wc -l)" -gt 3 ]
 	is "$(mq-consume T)" "$whole"
 	mq-retain
 	is "$(mq-consume T | tail -n 10)" "$(lasts 600)"
@@ -265,7 +277,7 @@ second_reader() { python3 -B "$MQ_SRC/tests/reader.py" "$MQ_SPOOL" T 0 --raw; }
 	mq-retain
 	dead
 	mq-retain
-	file=$(ls "$MQ_SPOOL/topics/T/0/"*c0.seg | head -n 1)
+	file=$(compacted | head -n 1)
 	printf '\377' | dd of="$file" bs=1 seek=900 conv=notrunc status=none
 	status=0
 	mq-check > told || status=$?
@@ -300,7 +312,7 @@ hours_pass() {
 	mq-retain
 	dead
 	mq-retain
-	file=$(ls "$MQ_SPOOL/topics/T/0/"*c0.seg)
+	file=$(compacted)
 	printf '\377' | dd of="$file" bs=1 seek=700 conv=notrunc status=none
 	before=$(sha256sum "$file")
 	for to in 400 600; do
@@ -320,8 +332,8 @@ hours_pass() {
 	mq-retain
 	[ "$(mq-consume T | wc -l)" -lt 60 ]
 	fill 301 400
-	rm "$(ls "$MQ_SPOOL/topics/T/0/"*.seg | grep -v 'c0\.seg$' | tail -n 3 | head -n 1)"
-	for file in $(ls "$MQ_SPOOL/topics/T/0/"*.seg | grep -v 'c0\.seg$' | head -n -2); do # a directory may be listed in the order of its changes
+	rm "$(others | tail -n 3 | head -n 1)"
+	for file in $(others | head -n -2); do # a directory may be listed in the order of its changes
 		mv "$file" was
 		mv was "$file"
 	done
@@ -337,7 +349,7 @@ hours_pass() {
 	mq-retain
 	dead
 	mq-retain
-	file=$(ls "$MQ_SPOOL/topics/T/0/"*c0.seg | head -n 1)
+	file=$(compacted | head -n 1)
 	cp "$file" backup
 	printf '\377' | dd of="$file" bs=1 seek=900 conv=notrunc status=none
 	printf 'u7\t\n' | mq-publish -K "$tab" T
