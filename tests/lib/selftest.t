@@ -322,6 +322,18 @@ def a_test_fails_that_leaves_a_spool_which_is_read_in_two_ways():
         assert results == {'cat': ([tap.OK, tap.OK], 9), 'head -n 8': ([tap.OK, tap.FAILED], 9)}, results
 
 
+@test
+def a_report_of_the_sanitizers_is_a_failure_unless_its_process_was_killed_at_its_end():
+    build = builds.Build('plain', os.environ['MQ_BUILD'], None)
+    killed = '==29817==Unable to get registers from thread 29811.\\n'
+    verdict = {}
+    for report in '', killed, killed + killed, killed + '==2==ERROR: LeakSanitizer\\n', 'x', '==2==':
+        script = 'echo 1..1; echo ok 1; printf %%b "%s" > "${ASAN_OPTIONS##*=}.1"' % report
+        outcome = suite.run(suite.Test(SRC, 'tests/lib/selftest.t', ['sh', '-c', script]), SRC, build)
+        verdict[report] = outcome.results[-1].verdict
+    assert list(verdict.values()) == 3 * [tap.OK] + 3 * [tap.FAILED], verdict
+
+
 def main():
     print('1..%d' % len(TESTS))
     failed = 0
