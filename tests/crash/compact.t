@@ -10,37 +10,18 @@ import concurrent.futures
 import json
 import os
 import random
-import re
 import subprocess
 import sys
 import tempfile
 import time
 
-SRC = os.environ.get('MQ_SRC') or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.path.abspath(os.environ.get('MQ_BUILD', '.'))
-SLOW = os.environ.get('MQ_PASS') == 'sanitize'
 sys.dont_write_bytecode = True
-sys.path.insert(0, SRC + '/tests')
+import killer  # noqa: E402
 import amount  # noqa: E402
+from killer import PLACE, SEED, Wrong, mq, result  # noqa: E402
 KILLS = amount.of('MQ_KILLS', 500, 150, 50)
 EVERY = amount.of('MQ_EVERY', 3, 6, 32)
-SEED = int(os.environ.get('MQ_SEED', random.randrange(1 << 30)))
-PLACE = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
 KEYS = 7
-number = failed = 0
-
-
-class Wrong(Exception):
-    """Something that must hold does not."""
-
-
-def result(good, name, said=''):
-    global number, failed
-    number += 1
-    failed += not good
-    for line in str(said).splitlines()[:30]:
-        print('# ' + line)
-    print('%s %d - %s' % ('ok' if good else 'not ok', number, name), flush=True)
 
 
 def key_of(i):
@@ -55,16 +36,8 @@ class Bed:
         self.spool, self.count = place + '/spool', 0
         self.run('topic', 'create', 'T', 'segment.bytes=4096', 'cleanup.policy=compact', 'min.cleanable.dirty.ratio=0')
 
-    def run(self, tool, *argv, stdin=b'', fault=None, report=None, good=(0,)):
-        env = dict(os.environ, MQ_SPOOL=self.spool, MQ_TEST_FAULT=fault or '')
-        if report:
-            env['MQ_TEST_FAULT_REPORT'] = report
-        directory = 'bin' if fault is None else 'tests/traced'
-        done = subprocess.run(['%s/%s/mq-%s' % (BUILD, directory, tool), *argv], env=env, input=stdin, check=False,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
-        if done.returncode not in good:
-            raise Wrong('mq-%s %s: status %d: %s' % (tool, ' '.join(argv), done.returncode, done.stderr.decode()))
-        return done
+    def run(self, tool, *argv, **how):
+        return mq(self.spool, tool, *argv, **how)
 
     def publish(self, count):
         lines = []
@@ -99,13 +72,11 @@ class Bed:
         held = self.held()
         if missing := self.needed() - set(held):
             raise Wrong('lost: %s' % sorted(missing)[:20])
-        second = subprocess.run([sys.executable, '-B', SRC + '/tests/reader.py', self.spool, 'T', '0', '--raw'], check=False,
+        second = subprocess.run([sys.executable, '-B', killer.TESTS + '/reader.py', self.spool, 'T', '0', '--raw'], check=False,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         if second.returncode or [int(line) for line in second.stdout.split()] != held:
             raise Wrong('the second reader: status %d, %s' % (second.returncode, second.stderr.decode()))
-        found = self.run('check', good=(0, 1, 2))
-        if found.returncode != 0:
-            raise Wrong('mq-check: %s%s' % (found.stdout.decode(), found.stderr.decode()))
+        killer.clean(self.spool)
         return held
 
 
@@ -145,18 +116,13 @@ def calls():
         bed, report = made(place), place + '/report'
         bed.run('retain', fault='*:999999:kill-before', report=report)
         bed.check()
-        with open(report, encoding='ascii') as lines:
-            return [(call, int(n)) for call, n in re.findall(r'^\d+ call (\S+) (\d+)$', lines.read(), re.M)]
+        return killer.calls(report)
 
 
 def at_every_call():
     # Calls that change nothing are as good as the one before them.
     quiet = ('clock_ns', 'pid', 'close', 'pread', 'stat', 'statat', 'getdents', 'random')
-    rules = ['%s:%d:kill-%s' % (call, nth, when) for call, n in calls() for nth in range(1, n + 1) for when in ('before', 'after')
-             if call not in quiet or nth == 1]
-    with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        done = list(pool.map(killed_at, rules[SEED % EVERY::EVERY]))
-    killed, wrong = sum(came for came, _ in done), '\n'.join(wrong for _, wrong in done if wrong)
+    killed, wrong = killer.all_of(killed_at, killer.rules(calls(), EVERY, quiet))
     result(not wrong and killed, 'killed at each of its calls, %d times' % killed, wrong)
 
 
@@ -170,8 +136,7 @@ def at_random():
                     if killed == KILLS:
                         break
                     other = beside.submit(bed.publish, rng.choice((1, 5, 30))) if turn % 3 == 0 and bed.count < 6000 else None
-                    fault = '*:%d:kill-%s' % (rng.randrange(1, 600), rng.choice(('before', 'after')))
-                    killed += bed.run('retain', fault=fault, good=(0, -9)).returncode == -9
+                    killed += bed.run('retain', fault=killer.somewhere(rng, 600), good=(0, -9)).returncode == -9
                     if other:
                         other.result()
                     if turn % 5 == 0:
@@ -196,4 +161,4 @@ def at_random():
 print('1..2')
 at_every_call()
 at_random()
-sys.exit(1 if failed else 0)
+sys.exit(killer.status())

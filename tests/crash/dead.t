@@ -11,34 +11,24 @@ where it was read; the places are at the ends, mq-check finds nothing; and no ha
 MQ_KILLS=N changes the number of kills at random (500), MQ_SEED their choice, MQ_EVERY=N takes one call in N."""
 import collections
 import concurrent.futures
+import functools
 import json
 import os
 import random
-import re
-import subprocess
 import sys
 import tempfile
 
 sys.dont_write_bytecode = True
-SRC = os.environ.get('MQ_SRC') or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.path.abspath(os.environ.get('MQ_BUILD', '.'))
-sys.path[:0] = [SRC + '/tests']
+import killer  # noqa: E402
 import amount  # noqa: E402
+from killer import AT_ONCE, PLACE, SEED, Wrong, mq, result  # noqa: E402
 import reader  # noqa: E402
 
 KILLS = amount.of('MQ_KILLS', 500, 150, 50)
 EVERY = amount.of('MQ_EVERY', 4, 8, 32)
-AT_ONCE = len(os.sched_getaffinity(0))
-SEED = int(os.environ.get('MQ_SEED', random.randrange(1 << 30)))
-PLACE = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
 PARTITIONS, RECORDS = 2, 9
 DONE, REJECTED, FAILED = 0, 1, 2  # of three records, by their number
 HANDLER = 'read -r x; echo "$x" >> "$RAN"; case $((x % 3)) in 1) exit 100;; 2) echo bad >&2; exit 1;; esac; echo "$x" >> "$DID"'
-number = failed = 0
-
-
-class Wrong(Exception):
-    """Something that must hold does not."""
 
 
 Kind = collections.namedtuple('Kind', 'name tool options backoff every expires', defaults=(False,))
@@ -54,26 +44,8 @@ def argv(kind, *more):
     return (kind.tool, '-q', '-g', 'g', '--retries', '1', '--backoff', kind.backoff, *kind.options, *more, 'in', '--', 'sh', '-c', HANDLER)
 
 
-def result(good, name, said=''):
-    global number, failed
-    number += 1
-    failed += not good
-    for line in str(said).splitlines()[:30]:
-        print('# ' + line)
-    print('%s %d - %s' % ('ok' if good else 'not ok', number, name), flush=True)
-
-
-def run(at, args, stdin=b'', fault=None, report=None, good=(0,)):
-    env = dict(os.environ, MQ_SPOOL=at + '/spool', RAN=at + '/ran', DID=at + '/did')
-    if fault is not None:
-        env['MQ_TEST_FAULT'] = fault
-    if report:
-        env['MQ_TEST_FAULT_REPORT'] = report
-    tool = BUILD + ('/bin/mq-' if fault is None else '/tests/traced/mq-') + args[0]
-    done = subprocess.run([tool, *args[1:]], env=env, input=stdin, check=False, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300)
-    if good and done.returncode not in good:
-        raise Wrong('%s: status %d: %s' % (' '.join(args), done.returncode, done.stderr.decode()))
-    return done
+def run(at, args, **how):
+    return mq(at + '/spool', *args, env={'RAN': at + '/ran', 'DID': at + '/did'}, **how)
 
 
 def publish(at, kind, first, count):
@@ -107,7 +79,7 @@ def numbers(at, name):
 def check_letters(at, kind):
     held = {'in:%d:%d' % (p, offset): int(payload)
             for p in range(PARTITIONS) for offset, payload, _, _ in reader.Partition(at + '/spool', 'in', str(p)).records()}
-    for line in run(at, ('consume', '--json', 'in.dead')).stdout.splitlines():
+    for line in run(at, ('consume', '--json', 'in.dead')).stdout.splitlines() if dead(at) else ():
         letter = json.loads(line)
         n, said = int(letter['payload']), letter['headers']
         if held.get(said['mq-origin']) != n:
@@ -134,9 +106,7 @@ def check(at, kind, count):
     ends = [len(list(reader.Partition(at + '/spool', 'in', str(p)).records())) for p in range(PARTITIONS)]
     if [places[p][0] for p in range(PARTITIONS)] != ends:
         raise Wrong('the group stands at %r' % places)
-    found = run(at, ('check',), good=None)
-    if found.returncode != 0 or b'DAMAGE' in found.stdout:
-        raise Wrong('mq-check: %s%s' % (found.stdout.decode(), found.stderr.decode()))
+    killer.clean(at + '/spool')
 
 
 def go_on(at, kind, fault=None):
@@ -157,8 +127,7 @@ def calls_of(kind):
         run(at, argv(kind), fault='', report=at + '/report')
         go_on(at, kind)
         check(at, kind, RECORDS)
-        with open(at + '/report', encoding='ascii') as lines:
-            return [(call, int(n)) for call, n in re.findall(r'^\d+ call (\S+) (\d+)$', lines.read(), re.M)]
+        return killer.calls(at + '/report')
 
 
 def killed_at(kind, rule):
@@ -175,12 +144,7 @@ def killed_at(kind, rule):
 
 
 def at_every_call(kind):
-    rules = ['%s:%d:kill-%s' % (call, nth, when) for call, n in calls_of(kind) for nth in range(1, n + 1) for when in ('before', 'after')
-             if call not in ('clock_ns', 'pid', 'close') or nth == 1]
-    rules = rules[SEED % (EVERY * kind.every)::EVERY * kind.every]
-    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-        done = list(pool.map(killed_at, [kind] * len(rules), rules))
-    killed, wrong = sum(came for came, _ in done), '\n'.join(wrong for _, wrong in done if wrong)
+    killed, wrong = killer.all_of(functools.partial(killed_at, kind), killer.rules(calls_of(kind), EVERY * kind.every))
     result(not wrong and killed, '%s: killed at its calls, %d times' % (kind.name, killed), wrong)
 
 
@@ -198,7 +162,7 @@ def at_random(kind, kills, seed):
                 more = rng.choice((0, 1, 3, 8))
                 publish(at, kind, count, more)
                 count += more
-                killed += go_on(at, kind, '*:%d:kill-%s' % (rng.randrange(1, 1500), rng.choice(('before', 'after'))))
+                killed += go_on(at, kind, killer.somewhere(rng, 1500))
             go_on(at, kind)
             check(at, kind, count)
             return killed, count, None
@@ -221,7 +185,7 @@ def main():
         at_every_call(kind)
     for n, kind in enumerate(KINDS):
         at_random_all(kind, n)
-    return 1 if failed else 0
+    return killer.status()
 
 
 sys.exit(main())

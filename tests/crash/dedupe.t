@@ -9,67 +9,44 @@ there once, what was confirmed is where that was said, and mq-check finds nothin
 MQ_KILLS=N changes the number of kills at random (500), MQ_SEED their choice; MQ_EVERY=N takes one call in N."""
 import os
 import random
-import re
 import subprocess
 import sys
 import tempfile
 import time
 
 sys.dont_write_bytecode = True
-sys.path[:0] = [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
+import killer  # noqa: E402
 import amount  # noqa: E402
+from killer import PLACE, SEED, Wrong, mq, result  # noqa: E402
 
-BUILD = os.path.abspath(os.environ.get('MQ_BUILD', '.'))
 EVERY = amount.of('MQ_EVERY', 1, 2, 16)
 KILLS = amount.of('MQ_KILLS', 500, 150, 50)
-SEED = int(os.environ.get('MQ_SEED', random.randrange(1 << 30)))
-PLACE = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
+PUBLISH = ('publish', '-q', '--id-field', '1', '--confirm')
 BEFORE = ['old-%d' % i for i in range(1025)]  # so many that a file of ids is made of them
 IDS = ['a', 'b', 'old-7', 'a', 'c', 'old-1024', 'd', 'b']
-number = failed = 0
 
 
-class Wrong(Exception):
-    """Something that must hold does not."""
+def well(at, *argv, **how):
+    return mq(at + '/spool', *argv, **how).stdout.decode()
 
 
-def result(good, name, said=''):
-    global number, failed
-    number += 1
-    failed += not good
-    for line in str(said).splitlines()[:20]:
-        print('# ' + line)
-    print('%s %d - %s' % ('ok' if good else 'not ok', number, name), flush=True)
-
-
-def environment(at, **more):
-    return dict(os.environ, MQ_SPOOL=at + '/spool', **more)
-
-
-def well(at, *argv, ids=()):
-    done = subprocess.run([BUILD + '/bin/' + argv[0], *argv[1:]], env=environment(at), input=''.join(i + '\n' for i in ids).encode(),
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120, check=False)
-    if done.returncode != 0:
-        raise Wrong('%s: status %d: %s' % (' '.join(argv), done.returncode, done.stderr.decode()))
-    return done.stdout.decode()
+def lines(ids):
+    return ''.join(i + '\n' for i in ids).encode()
 
 
 def publish(at, ids, p):
-    return well(at, 'mq-publish', '-q', '--id-field', '1', '--confirm', '-p', str(p), 'T', ids=ids).splitlines()
+    return well(at, *PUBLISH, '-p', str(p), 'T', stdin=lines(ids)).splitlines()
 
 
 def killed(at, fault, p, report='/dev/null'):
-    done = subprocess.run([BUILD + '/tests/traced/mq-publish', '-q', '--id-field', '1', '--confirm', '-p', str(p), 'T'],
-                          env=environment(at, MQ_TEST_FAULT=fault, MQ_TEST_FAULT_REPORT=report),
-                          input=''.join(i + '\n' for i in IDS).encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120,
-                          check=False)
+    done = mq(at + '/spool', *PUBLISH, '-p', str(p), 'T', stdin=lines(IDS), fault=fault, report=report, good=None)
     return done.returncode, done.stdout.decode().splitlines(), done.stderr.decode()
 
 
 def stored(at):
     """Where each id is; each once."""
     places = {}
-    for line in well(at, 'mq-consume', '--format', '%t:%p:%o %s\n', 'T').splitlines():
+    for line in well(at, 'consume', '--format', '%t:%p:%o %s\n', 'T').splitlines():
         place, i = line.split()
         if i in places:
             raise Wrong('%s is at %s and at %s' % (i, places[i], place))
@@ -89,13 +66,11 @@ def settle(at, confirmed, want, p):
         raise Wrong('confirmed as %s, they are at %s' % (again, [places[i] for i in IDS]))
     if any(line[0] != '=' for line in publish(at, IDS, 1 - p)):
         raise Wrong('stored a third time')
-    found = well(at, 'mq-check')
-    if re.search(r'^(damage|lost|config|newer|dead) ', found, re.M):
-        raise Wrong('mq-check: ' + found)
+    killer.clean(at + '/spool', dead=False)
 
 
 def make(at):
-    well(at, 'mq-topic', 'create', '--partitions', '2', '-X', 'dedupe.ms=1d', 'T')
+    well(at, 'topic', 'create', '--partitions', '2', '-X', 'dedupe.ms=1d', 'T')
     publish(at, BEFORE, 0)
 
 
@@ -103,8 +78,7 @@ def calls(p):
     with tempfile.TemporaryDirectory(dir=PLACE) as at:
         make(at)
         killed(at, '', p, at + '/report')
-        with open(at + '/report', encoding='ascii') as f:
-            return sum(int(n) for n in re.findall(r'call \w+ (\d+)', f.read()))
+        return sum(n for _, n in killer.calls(at + '/report'))
 
 
 def at_each(action, p, every):
@@ -129,12 +103,10 @@ def at_each(action, p, every):
 DUE = ('--at', '2020-01-01T00:00:00Z')
 
 
-def late(tool, at, ids, **more):
+def late(at, ids, fault=None):
     """Each id twice, and what is there already, through the waiting room; (status, which were confirmed)."""
     twice = [i for i in ids for _ in (0, 1)] + BEFORE[:2]
-    done = subprocess.run([BUILD + tool, '-q', '--id-field', '1', '--confirm', *DUE, 'T'], env=environment(at, **more),
-                          input=''.join(i + '\n' for i in twice).encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120,
-                          check=False)
+    done = mq(at + '/spool', *PUBLISH, *DUE, 'T', stdin=lines(twice), fault=fault, good=None)
     said = done.stdout.decode().splitlines()
     return done.returncode, {i for i, line in zip(twice, said) if line[0] != '-'}, done.stderr.decode()
 
@@ -145,27 +117,24 @@ def due_at_each(action, every):
     for k in range(1, 100000, every):
         with tempfile.TemporaryDirectory(dir=PLACE) as at:
             make(at)
-            status, safe, said = late('/tests/traced/mq-publish', at, IDS, MQ_TEST_FAULT='*:%d:%s' % (k, action))
+            status, safe, said = late(at, IDS, '*:%d:%s' % (k, action))
             if status not in (-9, 0, 74, 75, 77, 78):
                 raise Wrong('call %d: status %d: %s' % (k, status, said))
             n += 1
             fired += status != 0
             rest = [i for i in IDS if i not in safe]
-            status, _, said = late('/bin/mq-publish', at, rest) if rest else (0, None, None)
+            status, _, said = late(at, rest) if rest else (0, None, None)
             if status != 0:
                 raise Wrong('call %d: the next one: status %d: %s' % (k, status, said))
-            well(at, 'mq-consume', 'T')
-            if 'nothing is delayed' not in well(at, 'mq-topic', 'delayed', 'T'):
-                raise Wrong('call %d: %s' % (k, well(at, 'mq-topic', 'delayed', 'T')))
+            well(at, 'consume', 'T')
+            if 'nothing is delayed' not in well(at, 'topic', 'delayed', 'T'):
+                raise Wrong('call %d: %s' % (k, well(at, 'topic', 'delayed', 'T')))
             try:
-                there = set(stored(at))
+                if (there := set(stored(at))) != set(BEFORE + IDS):
+                    raise Wrong('missing: %s' % (set(BEFORE + IDS) - there))
+                killer.clean(at + '/spool', dead=False)
             except Wrong as error:
                 raise Wrong('call %d, %s: %s' % (k, action, error)) from error
-            if there != set(BEFORE + IDS):
-                raise Wrong('call %d: missing: %s' % (k, set(BEFORE + IDS) - there))
-            found = well(at, 'mq-check')
-            if re.search(r'^(damage|lost|config|newer|dead) ', found, re.M):
-                raise Wrong('call %d: mq-check: %s' % (k, found))
             if not rest and action.startswith('kill') and fired < n:
                 break
     if fired < 20:
@@ -190,9 +159,9 @@ def at_random():
             for _ in range(2):
                 chance.shuffle(these)
                 both.append(subprocess.Popen(
-                    [BUILD + '/bin/mq-publish', '-q', '--id-field', '1', '--confirm', 'T'], env=environment(at), stdin=subprocess.PIPE,
+                    [killer.tool(PUBLISH[0]), *PUBLISH[1:], 'T'], env=dict(os.environ, MQ_SPOOL=at + '/spool'), stdin=subprocess.PIPE,
                     stdout=subprocess.DEVNULL, stderr=subprocess.PIPE))
-                both[-1].stdin.write(''.join(i + '\n' for i in these).encode())
+                both[-1].stdin.write(lines(these))
                 both[-1].stdin.close()
             time.sleep(chance.random() * span)
             both[0].kill()
@@ -208,9 +177,7 @@ def at_random():
         want = set(BEFORE + ids)
         if set(places) != want:
             raise Wrong('missing: %s, too many: %s' % (want - set(places), set(places) - want))
-        found = well(at, 'mq-check')
-        if re.search(r'^(damage|lost|config|newer|dead) ', found, re.M):
-            raise Wrong('mq-check: ' + found)
+        killer.clean(at + '/spool', dead=False)
     return '%d kills in %d runs; seed %d; %d ids' % (fired, n, SEED, len(want))
 
 
@@ -231,7 +198,7 @@ def main():
         result(True, 'publishers of the same ids, killed at random', at_random())
     except Wrong as error:
         result(False, 'publishers of the same ids, killed at random', error)
-    return failed > 0
+    return killer.status()
 
 
 if __name__ == '__main__':

@@ -6,28 +6,18 @@
 Four records that are to come in days keep sixty that came, and more than a segment with them.  After each kill all four wait,
 once, and can be cancelled; after the next run they still do, and what they kept is gone.  What came comes no second time, and
 mq-check finds nothing.  MQ_EVERY=N takes one call in N, MQ_SEED which."""
-import concurrent.futures
 import json
 import os
-import random
-import re
-import subprocess
 import sys
 import tempfile
 
 sys.dont_write_bytecode = True
-sys.path[:0] = [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
+import killer  # noqa: E402
 import amount  # noqa: E402
+from killer import PLACE, SEED, Wrong, mq, result  # noqa: E402
 
-BUILD = os.path.abspath(os.environ.get('MQ_BUILD', '.'))
 EVERY = amount.of('MQ_EVERY', 8, 16, 16)
-SEED = int(os.environ.get('MQ_SEED', random.randrange(1 << 30)))
-PLACE = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
 FAR = ['far1', 'far2', 'far3', 'far4']  # as they are due
-
-
-class Wrong(Exception):
-    """Something that must hold does not."""
 
 
 class Bed:
@@ -38,15 +28,8 @@ class Bed:
         self.run('publish', '--at', 'yesterday', 'T', stdin=b''.join(b'%0100000d\n' % i for i in range(60)))
         self.came(60)
 
-    def run(self, tool, *argv, stdin=b'', fault=None, report=None, good=(0,)):
-        env = dict(os.environ, MQ_SPOOL=self.spool, MQ_TEST_FAULT=fault or '')
-        if report:
-            env['MQ_TEST_FAULT_REPORT'] = report
-        done = subprocess.run(['%s/%s/mq-%s' % (BUILD, 'bin' if fault is None else 'tests/traced', tool), *argv], env=env, input=stdin,
-                              check=False, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
-        if done.returncode not in good:
-            raise Wrong('mq-%s %s: status %d: %s' % (tool, ' '.join(argv), done.returncode, done.stderr.decode()))
-        return done
+    def run(self, tool, *argv, **how):
+        return mq(self.spool, tool, *argv, **how)
 
     def came(self, count):
         if (got := self.run('consume', 'T').stdout.count(b'\n')) != count:
@@ -62,9 +45,7 @@ class Bed:
     def check(self, want):
         if (got := self.waiting()) != want:
             raise Wrong('what waits: %s, not %s' % (got, want))
-        found = self.run('check', good=(0, 1, 2))
-        if found.returncode:
-            raise Wrong('mq-check: %s%s' % (found.stdout.decode(), found.stderr.decode()))
+        killer.clean(self.spool)
 
 
 def killed_at(rule):
@@ -94,23 +75,15 @@ def calls():
         bed, report = Bed(place), place + '/report'
         bed.run('retain', fault='*:999999:kill-before', report=report)
         bed.check(FAR)
-        with open(report, encoding='ascii') as lines:
-            return [(call, int(n)) for call, n in re.findall(r'^\d+ call (\S+) (\d+)$', lines.read(), re.M)]
+        return killer.calls(report)
 
 
 def main():
     print('1..1')
-    rules = ['%s:%d:kill-%s' % (call, nth, when) for call, n in calls() for nth in range(1, n + 1) for when in ('before', 'after')
-             if call not in ('clock_ns', 'pid', 'close') or nth == 1]
-    with concurrent.futures.ThreadPoolExecutor(min(2, len(os.sched_getaffinity(0)))) as pool:
-        done = list(pool.map(killed_at, rules[SEED % EVERY::EVERY]))
-    killed, wrong = sum(came for came, _ in done), [wrong for _, wrong in done if wrong]
-    for what in wrong[:20]:
-        print('# ' + what)
-    good = killed and not wrong
-    print('%s 1 - what waits is moved whole or not at all: killed at each call of mq-retain, %d times (MQ_SEED=%d)'
-          % ('ok' if good else 'not ok', killed, SEED))
-    return not good
+    killed, wrong = killer.all_of(killed_at, killer.rules(calls(), EVERY))
+    result(not wrong and killed, 'what waits is moved whole or not at all: killed at each call of mq-retain, %d times (MQ_SEED=%d)'
+           % (killed, SEED), wrong)
+    return killer.status()
 
 
 if __name__ == '__main__':

@@ -9,7 +9,6 @@
 # loop devices.
 import os
 import signal
-import subprocess
 import sys
 
 sys.dont_write_bytecode = True

@@ -8,72 +8,36 @@ The same command is given again until it ends.  Then each record of the range is
 
 MQ_KILLS=N changes the number of kills at random (500), MQ_SEED their choice, MQ_EVERY=N takes one call in N (3: which, MQ_SEED says)."""
 import collections
-import concurrent.futures
+import functools
 import os
 import random
-import re
-import subprocess
 import sys
 import tempfile
 
 sys.dont_write_bytecode = True
-SRC = os.environ.get('MQ_SRC') or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.path.abspath(os.environ.get('MQ_BUILD', '.'))
-sys.path[:0] = [SRC + '/tests']
+import killer  # noqa: E402
 import amount  # noqa: E402
+from killer import PLACE, SEED, Wrong, mq, result  # noqa: E402
 import reader  # noqa: E402
 import reader_intent  # noqa: E402
 
 KILLS = amount.of('MQ_KILLS', 500, 150, 60)
 EVERY = amount.of('MQ_EVERY', 3, 6, 16)
-AT_ONCE = len(os.sched_getaffinity(0))
-SEED = int(os.environ.get('MQ_SEED', random.randrange(1 << 30)))
-PLACE = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
 RECORDS = 12
-number = failed = 0
-
-
-class Wrong(Exception):
-    """Something that must hold does not."""
-
-
-def result(good, name, said=''):
-    global number, failed
-    number += 1
-    failed += not good
-    for line in str(said).splitlines()[:30]:
-        print('# ' + line)
-    print('%s %d - %s' % ('ok' if good else 'not ok', number, name), flush=True)
-
-
-def run(spool, *argv, stdin=b'', fault=None, report=None, good=(0,)):
-    env = dict(os.environ, MQ_SPOOL=spool)
-    if fault is not None:
-        env['MQ_TEST_FAULT'] = fault
-    if report:
-        env['MQ_TEST_FAULT_REPORT'] = report
-    done = subprocess.run(argv, env=env, input=stdin, check=False, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
-    if good and done.returncode not in good:
-        raise Wrong('%s: status %d: %s' % (' '.join(argv), done.returncode, done.stderr.decode()))
-    return done
-
-
-def tool(name):
-    return '%s/bin/mq-%s' % (BUILD, name)
 
 
 def replay(spool, *options, **how):
-    return run(spool, BUILD + '/tests/traced/mq-replay', *options, '--to', 'out', 'in', **how)
+    return mq(spool, 'replay', *options, '--to', 'out', 'in', **how)
 
 
 def make(spool, keyed):
     """Two partitions; of keyed records a transfer goes to several."""
     for topic in ('in', 'out'):
-        run(spool, tool('topic'), 'create', topic, '--partitions', '2')
+        mq(spool, 'topic', 'create', topic, '--partitions', '2')
     for p in (0, 1):
         mine = range(p, RECORDS, 2)
         lines = ''.join('k%d\t%d\n' % (i, i) if keyed else '%d\n' % i for i in mine)
-        run(spool, tool('publish'), '-p', str(p), *(('-K', '\t') if keyed else ()), 'in', stdin=lines.encode())
+        mq(spool, 'publish', '-p', str(p), *(('-K', '\t') if keyed else ()), 'in', stdin=lines.encode())
 
 
 def runs(spool):
@@ -94,9 +58,7 @@ def check(spool):
     wrong = {i: seen[i] for i in set(seen) | set(range(RECORDS)) if seen[i] != begun}
     if wrong:
         raise Wrong('after %d runs these are there so often: %r' % (begun, wrong))
-    found = run(spool, tool('check'), good=None)
-    if found.returncode != 0 or b'DAMAGE' in found.stdout:
-        raise Wrong('mq-check: %s%s' % (found.stdout.decode(), found.stderr.decode()))
+    killer.clean(spool)
 
 
 def calls_of(keyed):
@@ -105,8 +67,7 @@ def calls_of(keyed):
         make(spool, keyed)
         replay(spool, fault='', report=report)
         check(spool)
-        with open(report, encoding='ascii') as lines:
-            return [(call, int(n)) for call, n in re.findall(r'^\d+ call (\S+) (\d+)$', lines.read(), re.M)]
+        return killer.calls(report)
 
 
 def killed_at(keyed, rule):
@@ -127,12 +88,7 @@ def killed_at(keyed, rule):
 
 
 def at_every_call(keyed):
-    rules = ['%s:%d:kill-%s' % (call, nth, when) for call, n in calls_of(keyed) for nth in range(1, n + 1) for when in ('before', 'after')
-             if call not in ('clock_ns', 'pid', 'close') or nth == 1]
-    rules = rules[SEED % EVERY::EVERY]
-    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-        done = list(pool.map(killed_at, [keyed] * len(rules), rules))
-    killed, wrong = sum(came for came, _ in done), '\n'.join(wrong for _, wrong in done if wrong)
+    killed, wrong = killer.all_of(functools.partial(killed_at, keyed), killer.rules(calls_of(keyed), EVERY))
     result(not wrong and killed, '%s: killed at each of its calls, %d times' % ('with keys' if keyed else 'lines', killed), wrong)
 
 
@@ -145,7 +101,7 @@ def at_random(keyed, kills, rng):
             for _ in range(20 * kills):
                 if killed == kills:
                     break
-                rule = '*:%d:kill-%s' % (rng.randrange(1, most + most // 4), rng.choice(('before', 'after')))
+                rule = killer.somewhere(rng, most + most // 4)
                 killed += replay(spool, *rng.choice(((), (), ('--rate', '1000/s'))), fault=rule, good=(0, -9)).returncode == -9
             replay(spool)
             check(spool)
@@ -161,7 +117,7 @@ def main():
         at_every_call(keyed)
     for keyed in (False, True):
         at_random(keyed, KILLS // 2, random.Random(SEED + keyed))
-    return 1 if failed else 0
+    return killer.status()
 
 
 sys.exit(main())

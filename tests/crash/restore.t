@@ -6,40 +6,19 @@
 After each kill nothing is in the topic twice; the same command, once it is not killed, leaves each record there once, or, where the
 kill came after the run had ended, once for each of the two.  What goes back is the group's alone.  mq-check finds nothing.
 MQ_KILLS=N changes the number of kills at random (500), MQ_SEED their choice, MQ_EVERY=N takes one call in N."""
-import concurrent.futures
 import collections
-import os
 import random
-import re
-import subprocess
 import sys
 import tempfile
 
 sys.dont_write_bytecode = True
-sys.path[:0] = [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
+import killer  # noqa: E402
 import amount  # noqa: E402
+from killer import PLACE, SEED, Wrong, mq, result  # noqa: E402
 
-SRC = os.environ.get('MQ_SRC') or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.path.abspath(os.environ.get('MQ_BUILD', '.'))
 KILLS = amount.of('MQ_KILLS', 500, 150, 60)
 EVERY = amount.of('MQ_EVERY', 1, 2, 16)
-SEED = int(os.environ.get('MQ_SEED', random.randrange(1 << 30)))
-PLACE = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
 PARTITIONS = 3
-number = failed = 0
-
-
-class Wrong(Exception):
-    """Something that must hold does not."""
-
-
-def result(good, name, said=''):
-    global number, failed
-    number += 1
-    failed += not good
-    for line in str(said).splitlines()[:30]:
-        print('# ' + line)
-    print('%s %d - %s' % ('ok' if good else 'not ok', number, name), flush=True)
 
 
 class Bed:
@@ -49,16 +28,8 @@ class Bed:
         self.spool, self.file, self.count = place + '/spool', place + '/x.tar.zst', 0
         self.run('topic', 'create', '--partitions', str(PARTITIONS), 'T', 'segment.bytes=4096')
 
-    def run(self, tool, *argv, stdin=b'', fault=None, report=None, good=(0,)):
-        env = dict(os.environ, MQ_SPOOL=self.spool, MQ_TEST_FAULT=fault or '')
-        if report:
-            env['MQ_TEST_FAULT_REPORT'] = report
-        directory = 'bin' if fault is None else 'tests/traced'
-        done = subprocess.run(['%s/%s/mq-%s' % (BUILD, directory, tool), *argv], env=env, input=stdin, check=False,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
-        if done.returncode not in good:
-            raise Wrong('mq-%s %s: status %d: %s' % (tool, ' '.join(argv), done.returncode, done.stderr.decode()))
-        return done
+    def run(self, tool, *argv, **how):
+        return mq(self.spool, tool, *argv, **how)
 
     def publish(self, count):
         """A batch, and so a partition, for each few of them."""
@@ -88,20 +59,18 @@ class Bed:
         often = set(counts.get(i, 0) for i in range(self.count)) | (set() if set(counts) <= set(range(self.count)) else {-1})
         if not often <= set(runs) or (0 not in runs and len(often) != 1):
             raise Wrong('each is there %s times, and not %s' % (often, runs))
-        found = self.run('check', good=(0, 1, 2))
-        if found.returncode != 0:
-            raise Wrong('mq-check: %s%s' % (found.stdout.decode(), found.stderr.decode()))
+        killer.clean(self.spool)
         return often
 
 
 def killed_at(rule):
     """(was it killed, what is wrong)"""
-    call, back = rule
+    back = int(rule.split(':')[1]) % 2 == 1
     with tempfile.TemporaryDirectory(prefix='mq-restore-', dir=PLACE) as place:
         try:
             bed = Bed(place)
             bed.discard(54)
-            done = bed.restore(back, fault=call, good=(0, -9))
+            done = bed.restore(back, fault=rule, good=(0, -9))
             before = bed.check(back, (0, 1))
             bed.restore(back)
             bed.check(back, (2,) if done.returncode == 0 else (1, 2) if before == {1} else (1,))
@@ -118,16 +87,11 @@ def calls():
         bed.discard(54)
         bed.restore(True, fault='*:999999:kill-before', report=report)
         bed.check(True, (1,))
-        with open(report, encoding='ascii') as lines:
-            return [(call, int(n)) for call, n in re.findall(r'^\d+ call (\S+) (\d+)$', lines.read(), re.M)]
+        return killer.calls(report)
 
 
 def at_every_call():
-    rules = [('%s:%d:kill-%s' % (call, nth, when), bool(nth % 2)) for call, n in calls() for nth in range(1, n + 1)
-             for when in ('before', 'after') if call not in ('clock_ns', 'pid', 'close') or nth == 1]
-    with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        done = list(pool.map(killed_at, rules[SEED % EVERY::EVERY]))
-    killed, wrong = sum(came for came, _ in done), '\n'.join(wrong for _, wrong in done if wrong)
+    killed, wrong = killer.all_of(killed_at, killer.rules(calls(), EVERY))
     result(not wrong and killed, 'killed at each of its calls, %d times' % killed, wrong)
 
 
@@ -140,7 +104,7 @@ def at_random():
             for _ in range(20 * KILLS):
                 if killed == KILLS:
                     break
-                done = bed.restore(False, fault='*:%d:kill-%s' % (rng.randrange(1, 1400), rng.choice(('before', 'after'))), good=(0, -9))
+                done = bed.restore(False, fault=killer.somewhere(rng, 1400), good=(0, -9))
                 killed += done.returncode == -9
             bed.restore(False)
             counts = bed.counts(False)
@@ -155,4 +119,4 @@ def at_random():
 print('1..2')
 at_every_call()
 at_random()
-sys.exit(1 if failed else 0)
+sys.exit(killer.status())

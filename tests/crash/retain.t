@@ -6,39 +6,19 @@
 Whatever was published is, after each kill, in the log or in an archive, and where the log start tells that it is gone it is in an
 archive that can be read; after the next run it is in just one of them.  What a group has not read is in the log.  mq-check
 finds nothing.  MQ_KILLS=N changes the number of kills at random (500), MQ_SEED their choice, MQ_EVERY=N takes one call in N."""
-import concurrent.futures
 import glob
 import os
 import random
-import re
-import subprocess
 import sys
 import tempfile
 
 sys.dont_write_bytecode = True
-sys.path[:0] = [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
+import killer  # noqa: E402
 import amount  # noqa: E402
+from killer import PLACE, SEED, Wrong, mq, result  # noqa: E402
 
-SRC = os.environ.get('MQ_SRC') or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.path.abspath(os.environ.get('MQ_BUILD', '.'))
 KILLS = amount.of('MQ_KILLS', 500, 150, 60)
 EVERY = amount.of('MQ_EVERY', 1, 2, 16)
-SEED = int(os.environ.get('MQ_SEED', random.randrange(1 << 30)))
-PLACE = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
-number = failed = 0
-
-
-class Wrong(Exception):
-    """Something that must hold does not."""
-
-
-def result(good, name, said=''):
-    global number, failed
-    number += 1
-    failed += not good
-    for line in str(said).splitlines()[:30]:
-        print('# ' + line)
-    print('%s %d - %s' % ('ok' if good else 'not ok', number, name), flush=True)
 
 
 class Bed:
@@ -49,16 +29,8 @@ class Bed:
         os.mkdir(self.archives)
         self.run('topic', 'create', 'T', 'segment.bytes=4096', 'retention.bytes=4096')
 
-    def run(self, tool, *argv, stdin=b'', fault=None, report=None, good=(0,)):
-        env = dict(os.environ, MQ_SPOOL=self.spool, MQ_TEST_FAULT=fault or '')
-        if report:
-            env['MQ_TEST_FAULT_REPORT'] = report
-        directory = 'bin' if fault is None else 'tests/traced'
-        done = subprocess.run(['%s/%s/mq-%s' % (BUILD, directory, tool), *argv], env=env, input=stdin, check=False,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
-        if done.returncode not in good:
-            raise Wrong('mq-%s %s: status %d: %s' % (tool, ' '.join(argv), done.returncode, done.stderr.decode()))
-        return done
+    def run(self, tool, *argv, **how):
+        return mq(self.spool, tool, *argv, **how)
 
     def publish(self, count):
         lines = ''.join('%0200d\n' % i for i in range(self.count, self.count + count))
@@ -86,9 +58,7 @@ class Bed:
             raise Wrong('in the log and in an archive: %s' % sorted(set(held) & set(archived))[:20])
         if unread < self.count and held[0] > unread:
             raise Wrong('a group stands at %d, and the log begins at %d' % (unread, held[0]))
-        found = self.run('check', good=(0, 1, 2))
-        if found.returncode != 0:
-            raise Wrong('mq-check: %s%s' % (found.stdout.decode(), found.stderr.decode()))
+        killer.clean(self.spool)
 
 
 def killed_at(rule):
@@ -117,16 +87,11 @@ def calls():
             bed.publish(18)
         bed.retain(fault='*:999999:kill-before', report=report)
         bed.check(True, bed.count)
-        with open(report, encoding='ascii') as lines:
-            return [(call, int(n)) for call, n in re.findall(r'^\d+ call (\S+) (\d+)$', lines.read(), re.M)]
+        return killer.calls(report)
 
 
 def at_every_call():
-    rules = ['%s:%d:kill-%s' % (call, nth, when) for call, n in calls() for nth in range(1, n + 1) for when in ('before', 'after')
-             if call not in ('clock_ns', 'pid', 'close') or nth == 1]
-    with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        done = list(pool.map(killed_at, rules[SEED % EVERY::EVERY]))
-    killed, wrong = sum(came for came, _ in done), '\n'.join(wrong for _, wrong in done if wrong)
+    killed, wrong = killer.all_of(killed_at, killer.rules(calls(), EVERY))
     result(not wrong and killed, 'killed at each of its calls, %d times' % killed, wrong)
 
 
@@ -144,7 +109,7 @@ def at_random():
                     bed.publish(rng.choice((1, 5, 18)))
                 if turn % 16 == 0:
                     unread += len(bed.run('consume', '-g', 'g', '-n', str(rng.choice((1, 40, 80))), 'T').stdout.split())
-                done = bed.retain(fault='*:%d:kill-%s' % (rng.randrange(1, 250), rng.choice(('before', 'after'))), good=(0, -9))
+                done = bed.retain(fault=killer.somewhere(rng, 250), good=(0, -9))
                 killed += done.returncode == -9
                 if turn % 20 == 0:
                     bed.check(False, unread)
@@ -158,4 +123,4 @@ def at_random():
 print('1..2')
 at_every_call()
 at_random()
-sys.exit(1 if failed else 0)
+sys.exit(killer.status())

@@ -7,49 +7,22 @@ A place is where it was or where it was to be set, in each partition for itself;
 to one of before; what a member gets next is what lies behind it; a position that was printed before a seek is refused behind it.
 MQ_KILLS=N changes the number of kills at random (500), MQ_SEED their choice, MQ_EVERY=N takes one call in N."""
 import json
-import os
 import random
-import re
-import subprocess
 import sys
 import tempfile
 
 sys.dont_write_bytecode = True
-SRC = os.environ.get('MQ_SRC') or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.path.abspath(os.environ.get('MQ_BUILD', '.'))
-sys.path[:0] = [SRC + '/tests']
+import killer  # noqa: E402
 import amount  # noqa: E402
+from killer import PLACE, SEED, Wrong, mq, result  # noqa: E402
 
 KILLS = amount.of('MQ_KILLS', 500, 150, 40)
 EVERY = amount.of('MQ_EVERY', 1, 2, 8)
-SEED = int(os.environ.get('MQ_SEED', random.randrange(1 << 30)))
-PLACE = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
 PARTITIONS, RECORDS = 2, 40
-number = failed = 0
 
 
-class Wrong(Exception):
-    """Something that must hold does not."""
-
-
-def result(good, name, said=''):
-    global number, failed
-    number += 1
-    failed += not good
-    for line in str(said).splitlines()[:30]:
-        print('# ' + line)
-    print('%s %d - %s' % ('ok' if good else 'not ok', number, name), flush=True)
-
-
-def run(at, *args, stdin=b'', fault=None, report=None, good=(0,)):
-    env = dict(os.environ, MQ_SPOOL=at + '/spool', MQ_TEST_FAULT=fault or '')
-    if report:
-        env['MQ_TEST_FAULT_REPORT'] = report
-    tool = BUILD + ('/bin/mq-' if fault is None else '/tests/traced/mq-') + args[0]
-    done = subprocess.run([tool, *args[1:]], env=env, input=stdin, check=False, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
-    if done.returncode not in good:
-        raise Wrong('%s: status %d: %s' % (' '.join(args), done.returncode, done.stderr.decode()))
-    return done
+def run(at, *args, **how):
+    return mq(at + '/spool', *args, **how)
 
 
 def make(at):
@@ -71,9 +44,7 @@ def check(at):
         came = run(at, 'consume', '-g', 'g', '-n', '2', 'T:%d' % p).stdout.decode().splitlines()
         if came != ['%d %d' % (p, i) for i in range(stood[p], min(stood[p] + 2, RECORDS))]:
             raise Wrong('partition %d stood at %d, and gave %s' % (p, stood[p], came))
-    found = run(at, 'check', good=None or (0, 2))
-    if found.returncode:
-        raise Wrong('mq-check: ' + found.stdout.decode())
+    killer.clean(at + '/spool')
 
 
 # --- every call ---------------------------------------------------------------------------------
@@ -84,11 +55,9 @@ def at_every_call():
     with tempfile.TemporaryDirectory(prefix='mq-seek-', dir=PLACE) as at:
         make(at)
         run(at, *SEEK, fault='', report=at + '/report')
-        with open(at + '/report', encoding='ascii') as lines:
-            calls = [(call, int(n)) for call, n in re.findall(r'^\d+ call (\S+) (\d+)$', lines.read(), re.M)]
-    rules = ['%s:%d:kill-%s' % (call, nth, when) for call, n in calls for nth in range(1, n + 1) for when in ('before', 'after')]
+        rules = killer.rules(killer.calls(at + '/report'), EVERY, quiet=())
     killed = 0
-    for rule in rules[SEED % EVERY::EVERY]:
+    for rule in rules:
         with tempfile.TemporaryDirectory(prefix='mq-seek-', dir=PLACE) as at:
             try:
                 make(at)
@@ -104,13 +73,13 @@ def at_every_call():
                 check(at)
             except Wrong as wrong:
                 return result(False, 'killed at each of its calls', '%s: %s' % (rule, wrong))
-    return result(killed >= len(rules) // EVERY // 2, 'killed at each of its calls, %d times' % killed)
+    return result(killed >= len(rules) // 2, 'killed at each of its calls, %d times' % killed)
 
 
 # --- at random ----------------------------------------------------------------------------------
 def step(at, rng, stood):
     """A seek or a member, killed perhaps: (was it, what was given)."""
-    p, fault = rng.randrange(PARTITIONS), '*:%d:kill-%s' % (rng.randrange(1, 500), rng.choice(('before', 'after')))
+    p, fault = rng.randrange(PARTITIONS), killer.somewhere(rng, 500)
     if rng.random() < 0.5:
         to = rng.randrange(RECORDS)
         status = run(at, 'group', 'seek', '-g', 'g', '-o', str(to), 'T:%d' % p, fault=fault, good=(0, -9)).returncode
@@ -150,7 +119,7 @@ def main():
     print('1..2')
     at_every_call()
     at_random()
-    return 1 if failed else 0
+    return killer.status()
 
 
 if __name__ == '__main__':

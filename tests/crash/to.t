@@ -9,32 +9,22 @@ places are at the ends, mq-check finds nothing; and no handler ran for a record 
 
 MQ_KILLS=N changes the number of kills at random (500 each), MQ_SEED their choice, MQ_EVERY=N takes one call in N."""
 import concurrent.futures
+import functools
 import os
 import random
-import re
-import subprocess
 import sys
 import tempfile
 
 sys.dont_write_bytecode = True
-SRC = os.environ.get('MQ_SRC') or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.path.abspath(os.environ.get('MQ_BUILD', '.'))
-sys.path[:0] = [SRC + '/tests']
+import killer  # noqa: E402
 import amount  # noqa: E402
+from killer import AT_ONCE, PLACE, SEED, Wrong, mq, result  # noqa: E402
 import reader  # noqa: E402
 
 KILLS = amount.of('MQ_KILLS', 500, 150, 50)
 EVERY = amount.of('MQ_EVERY', 6, 12, 64)
-AT_ONCE = len(os.sched_getaffinity(0))
-SEED = int(os.environ.get('MQ_SEED', random.randrange(1 << 30)))
-PLACE = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
 SOURCES, RECORDS = 2, 12
 HANDLER = ('--', 'sh', '-c', 'while read -r x || [ -n "$x" ]; do echo "$x" >> "$RAN"; echo "$x"; echo "$x"; done')
-number = failed = 0
-
-
-class Wrong(Exception):
-    """Something that must hold does not."""
 
 
 class Kind:
@@ -55,26 +45,8 @@ KINDS = [
 ]
 
 
-def result(good, name, said=''):
-    global number, failed
-    number += 1
-    failed += not good
-    for line in str(said).splitlines()[:30]:
-        print('# ' + line)
-    print('%s %d - %s' % ('ok' if good else 'not ok', number, name), flush=True)
-
-
-def run(at, argv, stdin=b'', fault=None, report=None, good=(0,)):
-    env = dict(os.environ, MQ_SPOOL=at + '/spool', RAN=at + '/ran')
-    if fault is not None:
-        env['MQ_TEST_FAULT'] = fault
-    if report:
-        env['MQ_TEST_FAULT_REPORT'] = report
-    tool = BUILD + ('/bin/mq-' if fault is None else '/tests/traced/mq-') + argv[0]
-    done = subprocess.run([tool, *argv[1:]], env=env, input=stdin, check=False, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300)
-    if good and done.returncode not in good:
-        raise Wrong('%s: status %d: %s' % (' '.join(argv), done.returncode, done.stderr.decode()))
-    return done
+def run(at, argv, **how):
+    return mq(at + '/spool', *argv, env={'RAN': at + '/ran'}, **how)
 
 
 def publish(at, kind, first, count):
@@ -122,9 +94,7 @@ def check(at, kind, count):
     places = reader.places(at + '/spool', 'g', 'in')
     if [places[p][0] for p in range(SOURCES)] != [len(range(p, count, SOURCES)) for p in range(SOURCES)]:
         raise Wrong('the group stands at %r' % places)
-    found = run(at, ('check',), good=None)
-    if found.returncode != 0 or b'DAMAGE' in found.stdout:
-        raise Wrong('mq-check: %s%s' % (found.stdout.decode(), found.stderr.decode()))
+    killer.clean(at + '/spool')
 
 
 def go_on(at, kind, jobs=1):
@@ -143,8 +113,7 @@ def calls_of(kind):
         make(at, kind, RECORDS)
         run(at, kind.argv(), fault='', report=at + '/report')
         check(at, kind, RECORDS)
-        with open(at + '/report', encoding='ascii') as lines:
-            return [(call, int(n)) for call, n in re.findall(r'^\d+ call (\S+) (\d+)$', lines.read(), re.M)]
+        return killer.calls(at + '/report')
 
 
 def killed_at(kind, rule):
@@ -161,12 +130,7 @@ def killed_at(kind, rule):
 
 
 def at_every_call(kind):
-    rules = ['%s:%d:kill-%s' % (call, nth, when) for call, n in calls_of(kind) for nth in range(1, n + 1) for when in ('before', 'after')
-             if call not in ('clock_ns', 'pid', 'close') or nth == 1]
-    rules = rules[SEED % EVERY::EVERY]
-    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-        done = list(pool.map(killed_at, [kind] * len(rules), rules))
-    killed, wrong = sum(came for came, _ in done), '\n'.join(wrong for _, wrong in done if wrong)
+    killed, wrong = killer.all_of(functools.partial(killed_at, kind), killer.rules(calls_of(kind), EVERY))
     result(not wrong and killed, '%s: killed at its calls, %d times' % (kind.name, killed), wrong)
 
 
@@ -185,7 +149,7 @@ def at_random(kind, kills, seed):
                 publish(at, kind, count, more)
                 count += more
                 was, before = set(sum(there(at), [])), len(ran(at))
-                rule = '*:%d:kill-%s' % (rng.randrange(1, 1500), rng.choice(('before', 'after')))
+                rule = killer.somewhere(rng, 1500)
                 done = run(at, kind.argv(rng.choice((1, 3))), fault=rule, good=(0, -9))
                 killed += done.returncode == -9
                 again = was & set(ran(at)[before:])
@@ -212,7 +176,7 @@ def main():
         at_every_call(kind)
     for n, kind in enumerate(KINDS[1:4]):
         at_random_all(kind, n)
-    return 1 if failed else 0
+    return killer.status()
 
 
 sys.exit(main())

@@ -10,7 +10,6 @@ was told as moved is moved, and mq-check finds nothing.  Half of the time the ne
 which must be given the rest and nothing more.
 
 MQ_KILLS=N changes the number of kills at random (1000), MQ_SEED their choice, MQ_EVERY=N takes one call in N."""
-import concurrent.futures
 import os
 import random
 import re
@@ -20,62 +19,28 @@ import sys
 import tempfile
 
 sys.dont_write_bytecode = True
-SRC = os.environ.get('MQ_SRC') or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.path.abspath(os.environ.get('MQ_BUILD', '.'))
-sys.path[:0] = [SRC + '/tests']
+import killer  # noqa: E402
 import amount  # noqa: E402
+from killer import BUILD, PLACE, SEED, Wrong, mq, result  # noqa: E402
 import reader  # noqa: E402
 
 KILLS = amount.of('MQ_KILLS', 1000, 300, 100)
 EVERY = amount.of('MQ_EVERY', 1, 2, 16)
-AT_ONCE = len(os.sched_getaffinity(0))
-SEED = int(os.environ.get('MQ_SEED', random.randrange(1 << 30)))
-PLACE = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
 TARGETS = ['one:0', 'one:1', 'two:0']
-number = failed = 0
-
-
-class Wrong(Exception):
-    """Something that must hold does not."""
-
-
-def result(good, name, said=''):
-    global number, failed
-    number += 1
-    failed += not good
-    for line in str(said).splitlines()[:30]:
-        print('# ' + line)
-    print('%s %d - %s' % ('ok' if good else 'not ok', number, name), flush=True)
-
-
-def run(spool, *argv, stdin=b'', fault=None, report=None, good=(0,)):
-    env = dict(os.environ, MQ_SPOOL=spool)
-    if fault is not None:
-        env['MQ_TEST_FAULT'] = fault
-    if report:
-        env['MQ_TEST_FAULT_REPORT'] = report
-    done = subprocess.run(argv, env=env, input=stdin, check=False, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
-    if good and done.returncode not in good:
-        raise Wrong('%s: status %d: %s' % (' '.join(argv), done.returncode, done.stderr.decode()))
-    return done
-
-
-def tool(name):
-    return '%s/bin/mq-%s' % (BUILD, name)
 
 
 def mover(spool, kind, per, **how):
-    return run(spool, BUILD + '/tests/crash/mover', spool, 'g', kind, str(per), 'in', '0', *TARGETS, **how)
+    return killer.run(spool, [BUILD + '/tests/crash/mover', spool, 'g', kind, str(per), 'in', '0', *TARGETS], **how)
 
 
 def publish(spool, first, count):
     lines = ''.join('%d\n' % i for i in range(first, first + count))
-    run(spool, tool('publish'), 'in', stdin=lines.encode())
+    mq(spool, 'publish', 'in', stdin=lines.encode())
 
 
 def make(spool, count):
     for topic, partitions in (('in', '1'), ('one', '2'), ('two', '1')):
-        run(spool, tool('topic'), 'create', topic, '--partitions', partitions)
+        mq(spool, 'topic', 'create', topic, '--partitions', partitions)
     publish(spool, 0, count)
 
 
@@ -104,9 +69,7 @@ def check(spool, kind, count, told=0, consumed=()):
     place = reader.places(spool, 'g', 'in')[0][0]
     if place != count or place < told:
         raise Wrong('the group stands at %d of %d, and was told to be at %d' % (place, count, told))
-    found = run(spool, tool('check'), good=None)
-    if found.returncode != 0 or b'DAMAGE' in found.stdout:
-        raise Wrong('mq-check: %s%s' % (found.stdout.decode(), found.stderr.decode()))
+    killer.clean(spool)
 
 
 def go_on(spool, kind, count, told, by_consumer):
@@ -114,7 +77,7 @@ def go_on(spool, kind, count, told, by_consumer):
     if not by_consumer:
         mover(spool, kind, 4)
         return check(spool, kind, count, told)
-    out = run(spool, tool('consume'), '-g', 'g', 'in').stdout
+    out = mq(spool, 'consume', '-g', 'g', 'in').stdout
     return check(spool, kind, count, told, [int(line) for line in out.split()])
 
 
@@ -132,8 +95,7 @@ def calls_of(kind, per):
         make(spool, RECORDS)
         mover(spool, kind, per, fault='', report=report)
         check(spool, kind, RECORDS)
-        with open(report, encoding='ascii') as lines:
-            return [(call, int(n)) for call, n in re.findall(r'^\d+ call (\S+) (\d+)$', lines.read(), re.M)]
+        return killer.calls(report)
 
 
 def killed_at(kind, per, i, rule):
@@ -149,9 +111,7 @@ def killed_at(kind, per, i, rule):
 
 
 def all_of(fn, kind, per, rules):
-    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-        done = list(pool.map(fn, [kind] * len(rules), [per] * len(rules), range(len(rules)), rules))
-    return sum(came for came, _ in done), '\n'.join(wrong for _, wrong in done if wrong)
+    return killer.all_of(lambda numbered: fn(kind, per, *numbered), enumerate(rules))
 
 
 def segments(spool):
@@ -187,9 +147,7 @@ def finished_intents_go():
 
 
 def at_every_call(kind, per, calls):
-    rules = ['%s:%d:kill-%s' % (call, nth, when) for call, n in calls for nth in range(1, n + 1) for when in ('before', 'after')
-             if call not in ('clock_ns', 'pid', 'close') or nth == 1]
-    killed, wrong = all_of(killed_at, kind, per, rules[SEED % EVERY::EVERY])
+    killed, wrong = all_of(killed_at, kind, per, killer.rules(calls, EVERY))
     result(not wrong and killed, '%s: killed at each of its calls, %d times' % (named(kind, per), killed), wrong)
 
 
@@ -221,7 +179,7 @@ def evicted_at(kind, per, _, rule):
                     return False, None
                 if holds_up(old.pid):
                     return False, None
-                run(spool, tool('group'), 'evict', '-g', 'g', 'in:0', good=None)
+                mq(spool, 'group', 'evict', '-g', 'g', 'in:0', good=None)
                 done = mover(spool, kind, 5, good=(0, 75))
                 if done.returncode == 0:
                     check(spool, kind, RECORDS)
@@ -257,7 +215,7 @@ def at_random(kind, kills, rng):
                 more = rng.choice((0, 1, 5, 40))
                 publish(spool, count, more)
                 count += more
-                rule = '*:%d:kill-%s' % (rng.randrange(1, 900), rng.choice(('before', 'after')))
+                rule = killer.somewhere(rng, 900)
                 done = mover(spool, kind, rng.choice((1, 1, 1, 2, 3, 7, 30)), fault=rule, good=(0, -9))
                 killed += done.returncode == -9
                 told = max([told] + moved_lines(done))
@@ -283,7 +241,7 @@ def main():
     at_every_call('set', 4, calls)
     for n, (kind, kills) in enumerate(kinds + [('set', KILLS // 2)]):
         at_random(kind, kills, random.Random(SEED + n))
-    return 1 if failed else 0
+    return killer.status()
 
 
 sys.exit(main())
