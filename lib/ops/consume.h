@@ -161,7 +161,9 @@ struct mq_consume {
 	size_t feeds_n, feeds_cap, turn;
 	struct mq_known *known;       /* by topic */
 	bool growth_due;              /* a topic may have more partitions than are known */
-	uint64_t wakes;               /* sleeps that have ended */
+	uint64_t wakes;               /* sleeps that have ended, and what came about for those who wait for others' places */
+	bool stirred;                 /* the latter, since the step began: one more is due before it sleeps */
+	int64_t acks_ns;              /* so long what has grown waits for acknowledgements, without follow; 0: nothing does */
 	int64_t places_ns;            /* when shared places that others wait for are looked at again; 0: there is none */
 	uint32_t round, next_round;   /* in turn: batches of this generation and earlier ones; what comes then, 0: nothing */
 	uint64_t left_count;          /* records that may still be given out */
@@ -407,6 +409,8 @@ int mq_barrier_committed(struct mq_consume *c, struct mq_feed *f);
 
 /* The same of places that are had with others. */
 int mq_barrier_shared(struct mq_consume *c);
+/* What has grown and waits for others looks again, before anybody sleeps. */
+void mq_barrier_stir(struct mq_consume *c);
 /* A partition whose place others may wait for is not there yet. */
 bool mq_barrier_is_due(const struct mq_consume *c);
 /* Nothing else is to be done: what the output's reader has taken counts as done, where others may wait for that. */
@@ -434,6 +438,8 @@ int mq_given_drain(struct mq_consume *c);
 
 int mq_manual_pass(struct mq_consume *c, struct mq_feed *f, uint64_t from, uint64_t to);
 int mq_manual_merge(struct mq_consume *c);
+/* All of f is printed, and acknowledgements are waited for no longer: who reads positions may wait for their end. */
+bool mq_manual_is_over(struct mq_consume *c, const struct mq_feed *f);
 int mq_manual_finish(struct mq_consume *c);
 
 /* --- consume_sleep.c ------------------------------------------------------------------------- */

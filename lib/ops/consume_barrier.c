@@ -64,6 +64,12 @@ int mq_barrier_committed(struct mq_consume *c, struct mq_feed *f)
 	return 0;
 }
 
+void mq_barrier_stir(struct mq_consume *c)
+{
+	c->wakes++;
+	c->stirred = true;
+}
+
 /* A place that is had with others follows what is done now and then: here it is wanted soon. */
 static int move_shared(struct mq_consume *c, struct mq_feed *f)
 {
@@ -75,7 +81,7 @@ static int move_shared(struct mq_consume *c, struct mq_feed *f)
 	if (rc < 0 || !place.set || place.offset <= f->committed)
 		return rc;
 	f->committed = place.offset;
-	c->wakes++; /* it may be waited for here */
+	mq_barrier_stir(c); /* it may be waited for here */
 	return mq_barrier_committed(c, f);
 }
 
@@ -93,6 +99,7 @@ int mq_barrier_shared(struct mq_consume *c)
 			continue;
 		rc = move_shared(c, f);
 		c->places_ns = now + LOOK_NS;
+		c->wakes++; /* what waits for it looks again, too */
 	}
 	return rc < 0 ? rc : 0;
 }
@@ -162,31 +169,57 @@ static bool is_at_work(const struct mq_consume *c, const struct mq_feed *f)
 	return f->first_task || f->shared.leaving || f->shared.unwritten;
 }
 
-/* Nobody will do it while this one waits: with an end, that is one. */
-static int give_up(struct mq_consume *c, struct mq_feed *f, const struct mq_barrier *b, struct mq_feed *other)
+/* f, which is had with others, has come to its end here.  1: it is done up to `at`, or will be: what of it is at work ends, and its
+ * place, which moves once a second, is looked at. */
+static int comes_about(struct mq_consume *c, struct mq_feed *f, uint64_t at)
+{
+	struct mq_share_facts facts;
+	int rc = is_at_work(c, f) ? 0 : move_shared(c, f);
+
+	if (rc < 0 || f->committed >= at)
+		return rc < 0 ? rc : 1;
+	rc = f->ring_to ? 0 : expect(c, f, at);
+	if (rc < 0 || is_at_work(c, f))
+		return rc < 0 ? rc : 1;
+	rc = c->engine->group_share(c->store, c->req->group, f->topic, f->partition, &facts, c->err);
+	return rc < 0 ? rc : facts.base >= at;
+}
+
+/* 1: somebody has what f waits for, or a killed member's handler has. */
+static int is_had(struct mq_consume *c, const struct mq_feed *f, const struct mq_barrier *b)
 {
 	int64_t pid;
 	char member[64];
 	bool handler_left;
+	int rc = c->engine->group_owner(c->store, c->req->group, f->topic, b->partition, &pid, member, &handler_left, c->err);
 
+	return rc == 0 ? handler_left : rc;
+}
+
+/* Nobody will do it while this one waits: with an end, that is one. */
+static int give_up(struct mq_consume *c, struct mq_feed *f, const struct mq_barrier *b, struct mq_feed *other)
+{
 	if (!c->req->follow && other && other->owner && other->shared.on && other->shared.over) {
-		int rc = is_at_work(c, other) ? 0 : move_shared(c, other);
-		if (rc < 0 || is_at_work(c, other) || other->committed >= b->offset)
+		int rc = comes_about(c, other, b->offset);
+		if (rc != 0)
 			return rc < 0 ? rc : 0;
 	}
 	bool ended = other && (other->shared.on ? other->shared.over : mq_feed_ended(other) && other->committed >= other->next);
-	bool moves = other && other->owner && !ended;
+	bool unacked = other && other->owner && !ended && mq_manual_is_over(c, other);
+	bool moves = other && other->owner && !ended && !unacked;
 	if (c->req->follow || moves || (other && !other->owner && !other->left))
 		return 0;
-	if (other && other->owner) { /* its end was seen before the topic grew, f's after that */
+	if (other && other->owner && !unacked) { /* its end was seen before the topic grew, f's after that */
 		f->shared.over = f->shared.on;
 		f->end = f->next;
+		mq_barrier_stir(c);
 		return 0;
 	}
-	int rc = c->engine->group_owner(c->store, c->req->group, f->topic, b->partition, &pid, member, &handler_left, c->err);
-	if (rc != 0 || handler_left)
+	int rc = unacked ? 0 : is_had(c, f, b);
+	if (rc != 0)
 		return rc < 0 ? rc : 0;
 	f->left = true;
+	mq_barrier_stir(c);
 	c->report.left++;
 	mq_ops_notice(c->mq, 0, "%s:%" PRIu32 ": left: the topic has grown, and %s:%" PRIu32 " must be done up to %" PRIu64 " before",
 	              f->topic, f->partition, f->topic, b->partition, b->offset);
@@ -223,15 +256,18 @@ static int is_done(struct mq_consume *c, struct mq_feed *f, const struct mq_barr
 		rc = other->committed >= b->offset;
 	else
 		rc = others_place(c, f, b);
-	if (rc == 0 && f->barrier_looked != c->wakes) {
+	if (rc == 0 && (f->barrier_looked != c->wakes || (other && mq_manual_is_over(c, other)))) {
 		tell(c, f, b, !other);
 		rc = give_up(c, f, b, other);
+		if (rc == 0 && other && other->owner && other->committed >= b->offset) /* its place was moved by the look */
+			rc = 1;
 	}
 	return rc;
 }
 
 int mq_barrier_lets(struct mq_consume *c, struct mq_feed *f)
 {
+	uint64_t wakes = c->wakes;
 	int rc = 1;
 
 	if (!f->barred)
@@ -243,7 +279,7 @@ int mq_barrier_lets(struct mq_consume *c, struct mq_feed *f)
 		f->barrier += rc > 0;
 	}
 	if (rc <= 0) {
-		f->barrier_looked = c->wakes;
+		f->barrier_looked = wakes; /* what came about meanwhile is looked at */
 		return rc;
 	}
 	f->barred = false;

@@ -199,6 +199,8 @@ static int step(struct mq_consume *c)
 		mq_handlers_abort(c);
 		rc = 0;
 	}
+	some |= c->stirred;
+	c->stirred = false;
 	look_for_end(c);
 	return rc < 0 ? rc : some;
 }

@@ -36,6 +36,20 @@ int mq_manual_pass(struct mq_consume *c, struct mq_feed *f, uint64_t from, uint6
 	return 0;
 }
 
+static int64_t acks_deadline(const struct mq_consume *c)
+{
+	return c->req->timeout_ns < 0 ? 0 : mq_sys->clock_ns(MQ_CLOCK_MONOTONIC) + c->req->timeout_ns;
+}
+
+bool mq_manual_is_over(struct mq_consume *c, const struct mq_feed *f)
+{
+	if (c->req->form != MQ_OUT_POSITIONS || c->req->follow || !mq_feed_ended(f))
+		return false;
+	if (!c->acks_ns)
+		c->acks_ns = acks_deadline(c);
+	return c->acks_ns && mq_sys->clock_ns(MQ_CLOCK_MONOTONIC) >= c->acks_ns;
+}
+
 /* Take in what was acknowledged; past what needs no acknowledgement; again.  Acknowledgements of an earlier run may lead
  * past what this one has printed: that is not printed any more. */
 static int merge(struct mq_consume *c, struct mq_feed *f)
@@ -50,6 +64,7 @@ static int merge(struct mq_consume *c, struct mq_feed *f)
 			f->unsynced = c->unsynced = true;
 			f->committed = f->done = at;
 			f->next = at > f->next ? at : f->next;
+			c->acks_ns = c->acks_ns ? acks_deadline(c) : 0;
 		}
 		while (f->passed_at < f->passed_n && f->passed[f->passed_at].to <= at)
 			f->passed_at++;

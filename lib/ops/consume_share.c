@@ -304,6 +304,7 @@ static void look_for_end(struct mq_consume *c, struct mq_feed *f)
 	if (s->full || ((s->handled > 0 || s->busy) && has_patience(c)))
 		return;
 	s->over = true;
+	mq_barrier_stir(c); /* what has grown may wait for it */
 	if (s->handled == 0 && !s->busy)
 		return;
 	c->report.left++;

@@ -38,6 +38,8 @@ static int64_t find_deadline(struct mq_consume *c)
 		sooner(&deadline_ns, mq_plan_due(c));
 	if (c->req->share && mq_sleep_reads(c)) /* who has no room looks when it has again */
 		sooner(&deadline_ns, c->share.again_ns);
+	if (c->acks_ns && c->acks_ns > now_ns() && !c->ended)
+		sooner(&deadline_ns, c->acks_ns);
 	if (c->places_ns)
 		sooner(&deadline_ns, c->places_ns);
 	sooner(&deadline_ns, mq_drain_due(c));

@@ -339,6 +339,45 @@ logged() { [ "$(cat log 2> /dev/null | wc -l)" -ge "$1" ]; }
 	lines shared 180
 }
 
+@test "who shares and does not follow does not end before what waited for a place that follows later" {
+	records 1 20 | mq-publish -K= T
+	mq-rebalance -q --partitions 2 T
+	records 21 40 | mq-publish -K= T
+	timeout 60 mq-consume --share --batch 10 -g g T -- cat > done
+	is "$(sort -n done | xargs)" "$(seq 40 | xargs)"
+	timeout 60 mq-consume -K= --share -g h T > out
+	whole_and_in_order 40 < out
+	# and behind more of them, of which some begin where nothing came after
+	mq-rebalance -q --partitions 3 T
+	records 41 50 | mq-publish -K= T
+	mq-rebalance -q --partitions 5 T
+	mq-rebalance -q --partitions 7 T
+	records 51 60 | mq-publish -K= T
+	mq-rebalance -q --partitions 8 T
+	echo k1=61 | mq-publish -K= T
+	for g in i j k; do
+		timeout 60 mq-consume --share --batch 3 -g $g T -- cat > $g
+		is "$(sort -n $g | xargs)" "$(seq 61 | xargs)"
+	done
+	timeout 60 mq-consume -K= --share -g l T > out
+	whole_and_in_order 61 < out
+}
+
+@test "positions that are acknowledged when the last one is there end a run, though what has grown waits for them" {
+	records 1 20 | mq-publish -K= T
+	mq-rebalance -q --partitions 2 T
+	records 21 40 | mq-publish -K= T
+	run -75 timeout 60 mq-consume --manual --timeout 300ms -g g T < /dev/null
+	[[ $output == *'T:1: left: the topic has grown, and T:0 must be done up to 20 before'* ]]
+	timeout 60 mq-consume --manual --timeout 300ms -g h T 2> said | { sort > first; mq-group commit -g h < first; } || true
+	timeout 60 mq-consume --manual -g h T | tee second | mq-group commit -g h
+	[ -s second ]
+	is "$(cut -f 2 first second | sort -n | xargs)" "$(seq 40 | xargs)"
+	timeout 60 mq-consume --manual -g i T | tee all | mq-group commit -g i
+	lines all 40
+	mq-check
+}
+
 @test "a generation that begins at the very end of a segment holds back what the next one has" {
 	mq-topic create --partitions 2 T
 	mq-topic set T segment.bytes=4096
