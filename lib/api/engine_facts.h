@@ -101,6 +101,7 @@ struct mq_place {             /* a group's committed place */
 	uint64_t lost, expired;   /* passed so far */
 	uint64_t acked_above;     /* acknowledged beyond it from outside */
 	int64_t time_us;          /* when it was committed; 0: not known */
+	bool grown;               /* not set, and the partition came when the group read the topic already: at the beginning */
 };
 
 struct mq_room_marks {        /* of a partition of a waiting room, at the last look */

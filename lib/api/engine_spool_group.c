@@ -64,8 +64,10 @@ int mq_engine_spool_group_place(struct mq_store *s, const char *group, const cha
 		return rc;
 	rc = mq_group_topic_read(&h.g, p, &c, &which, &seq, err);
 	if (rc == 0 && which >= 0) {
-		*ret = (struct mq_place){c.offset, true, c.generation, c.seeks, c.lost, c.expired, 0, c.time_us};
+		*ret = (struct mq_place){c.offset, true, c.generation, c.seeks, c.lost, c.expired, 0, c.time_us, false};
 		rc = mq_acks_count(&h.g, p, &c, &ret->acked_above, err);
+	} else if (rc == 0) {
+		rc = mq_group_topic_grown(&h.g, p, &ret->grown, err);
 	}
 	mq_engine_spool_group_close(&h);
 	return rc;
@@ -281,7 +283,7 @@ int mq_engine_spool_owner_place(struct mq_owner *op, struct mq_place *ret, struc
 
 	if (mq_engine_spool_claims_of(op)) /* others move it, too */
 		rc = mq_claims_now(mq_engine_spool_claims_of(op), &c, err);
-	*ret = (struct mq_place){c.offset, true, c.generation, c.seeks, c.lost, c.expired, 0, c.time_us};
+	*ret = (struct mq_place){c.offset, true, c.generation, c.seeks, c.lost, c.expired, 0, c.time_us, false};
 	return rc;
 }
 

@@ -163,7 +163,7 @@ static int look_at(struct walk *w, uint32_t p, struct mq_part_facts *f, struct m
 	*f = (struct mq_part_facts){.pid = -1, .holders = w->holder};
 	w->n = 0;
 	if (rc == 0 && which >= 0) {
-		f->place = (struct mq_place){c.offset, true, c.generation, c.seeks, c.lost, c.expired, 0, c.time_us};
+		f->place = (struct mq_place){c.offset, true, c.generation, c.seeks, c.lost, c.expired, 0, c.time_us, false};
 		rc = w->sum ? 0 : mq_acks_count(&w->g, p, &c, &f->place.acked_above, err);
 	}
 	if (rc == 0)

@@ -176,6 +176,7 @@ void mq_commit_encode(const struct mq_commit *c, uint64_t seq, uint32_t block, u
 	mq_put_le64(to + 80, (uint64_t)c->time_us);
 	mq_put_le64(to + 88, c->lost);
 	mq_put_le64(to + 96, c->expired);
+	mq_put_le32(to + 104, c->began);
 	seal(to, seq, block);
 }
 
@@ -193,6 +194,7 @@ uint64_t mq_commit_decode(const uint8_t bytes[MQ_SLOT_LEN], uint32_t block, stru
 	    .time_us = (int64_t)mq_get_le64(bytes + 80),
 	    .lost = mq_get_le64(bytes + 88),
 	    .expired = mq_get_le64(bytes + 96),
+	    .began = mq_get_le32(bytes + 104),
 	    .area = block >> MQ_SLOT_AREA_SHIFT,
 	};
 	memcpy(ret->topic_id, bytes + 16, 16);

@@ -75,6 +75,7 @@ struct mq_commit {
 	int64_t time_us;
 	uint64_t lost;            /* records lost to damage that this group passed */
 	uint64_t expired;         /* and those that had expired; in a slot of before there was this count 0 */
+	uint32_t began;           /* the generation of the partition count when it was first set; in a slot of before there was this 0 */
 	uint32_t area;            /* not in the bytes: where they stood */
 };
 

@@ -22,9 +22,9 @@ int mq_group_stood(struct mq_consume *c, const struct mq_feed *f, uint64_t *ret)
 		*c->err = (struct mq_err){0};
 		return 0;
 	}
-	if (rc == 0 && place.set)
+	if (rc == 0 && (place.set || place.grown)) /* of what grew meanwhile the beginning */
 		*ret = place.offset;
-	return rc < 0 ? rc : place.set;
+	return rc < 0 ? rc : place.set || place.grown;
 }
 
 /* A start was named, and the group has one of its own. */

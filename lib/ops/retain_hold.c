@@ -100,7 +100,7 @@ static int ask_group(void *arg, const char *group)
 	struct mq_place place;
 	int rc = h->r->e->group_place(h->r->mq->store, group, h->topic, h->partition, &place, h->err);
 
-	if (rc == MQ_ENOTOPIC || (rc == 0 && !place.set)) {
+	if (rc == MQ_ENOTOPIC || (rc == 0 && !place.set && !place.grown)) {
 		*h->err = (struct mq_err){0};
 		return 0; /* it never read here */
 	}

@@ -81,7 +81,7 @@ static int group_wants(void *arg, const char *group)
 	struct mq_place place;
 	struct mq_err why = MQ_ERR_INIT;
 	int rc = mq->store->engine->group_place(mq->store, group, job->topic, job->partition, &place, &why);
-	if (rc == MQ_ENOTOPIC || (rc == 0 && (!place.set || place.offset >= job->to)))
+	if (rc == MQ_ENOTOPIC || (rc == 0 && ((!place.set && !place.grown) || place.offset >= job->to)))
 		return 0; /* it never read here, or has read it all */
 	if (rc < 0) /* what it has read nobody can tell, so nothing may go */
 		return mq_err_set(&mq->err, rc, "%s:%" PRIu32 ": the place of group %s cannot be read (--force passes): %s", job->topic,

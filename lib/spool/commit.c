@@ -327,6 +327,7 @@ int mq_ownership_begin(struct mq_ownership *o, uint64_t start_offset, struct mq_
 	} else {
 		memcpy(c.topic_id, o->g->topic->conf.id, 16);
 		c.offset = start_offset;
+		c.began = mq_topic_conf_generation(&o->g->topic->conf);
 	}
 	if (o->g->offsets_failed || mq_offsets_failed(o->g)) {
 		struct mq_err why = MQ_ERR_INIT;

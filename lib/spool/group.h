@@ -84,6 +84,10 @@ void mq_group_topic_release(struct mq_group_topic *g);
 /* `offsets` was made with room for so many partitions: those that the topic began with. */
 uint32_t mq_group_made_for(const struct mq_group_topic *g);
 
+/* Of a partition where the group has no place, *ret: it had one before the topic grew by this, where the keys came from.  So what
+ * is here it has not read, from the beginning. */
+int mq_group_topic_grown(const struct mq_group_topic *g, uint32_t p, bool *ret, struct mq_err *err);
+
 /* The committed place of partition p: *ret_which -1 where there is none for this topic's id.  MQ_EDAMAGE: nobody can know it. */
 int mq_group_topic_read(struct mq_group_topic *g, uint32_t p, struct mq_commit *ret, int *ret_which, uint64_t *ret_seq,
                         struct mq_err *err);

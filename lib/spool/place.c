@@ -88,6 +88,27 @@ int mq_group_topic_peek(const struct mq_group_topic *g, uint32_t p, struct mq_co
 	return 0;
 }
 
+int mq_group_topic_grown(const struct mq_group_topic *g, uint32_t p, bool *ret, struct mq_err *err)
+{
+	const struct mq_topic_conf *conf = &g->topic->conf;
+	uint32_t came = 0; /* the generation that p came with */
+	struct mq_commit c;
+	uint64_t seq;
+	int which = -1, rc = 0;
+
+	for (uint32_t i = conf->n_generations; i-- > 1 && which < 0 && rc == 0;) {
+		uint32_t before = conf->generations[i - 1].partitions;
+
+		if (p < before)
+			continue;
+		came = came ? came : conf->generations[i].number;
+		p %= before;
+		rc = mq_group_topic_peek(g, p, &c, &which, &seq, err);
+	}
+	*ret = rc == 0 && which >= 0 && c.began < came;
+	return rc;
+}
+
 __attribute__((format(printf, 2, 3))) static void tell(struct mq_group_topic *g, const char *fmt, ...)
 {
 	struct mq_spool *s = g->topic->spool;

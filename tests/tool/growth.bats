@@ -410,3 +410,46 @@ logged() { [ "$(cat log 2> /dev/null | wc -l)" -ge "$1" ]; }
 	sort -n -k1,1 -k2,2 came | cmp - came
 	[ "$(wc -l < came)" -gt 10 ]
 }
+
+@test "what a group has not read in a partition that came while it was away stays for it" {
+	mq-topic create T segment.bytes=4096
+	seq 10 | mq-publish T
+	mq-consume -g away T > /dev/null
+	mq-consume -g there T > /dev/null
+	mq-rebalance -q T --partitions 2
+	mq-rebalance -q T --partitions 6
+	for i in 1 2 3; do seq -f '%0100.0f' 40 | mq-publish T:5; done
+	mq-consume -g there T > /dev/null
+	mq-retain --consumed
+	run -75 mq-topic purge T:5
+	[[ $output == *'group away stands at 0'* ]]
+	is "$(mq-consume -g away T | wc -l)" 120
+	mq-retain --consumed
+	is "$(mq-topic show --json T | sed -n 's/.*"partition":5,"log_start":\([0-9]*\),.*/\1/p')" 80
+	mq-topic purge T:5
+	mq-check
+}
+
+@test "a group that begins at the end begins at the beginning of what came while it was away" {
+	seq 10 | mq-publish T
+	is "$(mq-consume -g away -o end T)" ''
+	mq-rebalance -q T --partitions 2
+	seq 11 15 | mq-publish T:1
+	is "$(mq-consume -q -g new -o end T)" ''
+	is "$(mq-consume -g away -o end T 2> said | xargs)" '11 12 13 14 15'
+	grep -q 'T:1: group away goes on from its place, 0' said || grep -q 'T:0: group away goes on from its place, 10' said
+	seq 16 20 | mq-publish T:1
+	is "$(mq-consume -q -g new -o end T | xargs)" '16 17 18 19 20'
+	mq-check
+}
+
+@test "a group that came after the growth, and reads one partition, holds nothing in the others" {
+	mq-topic create T segment.bytes=4096
+	mq-rebalance -q T --partitions 2
+	for i in 1 2 3; do seq -f '%0100.0f' 40 | mq-publish T:1; done
+	mq-consume -g one T:0
+	mq-consume -g all T > /dev/null
+	mq-retain --consumed
+	is "$(mq-topic show --json T | sed -n 's/.*"partition":1,"log_start":\([0-9]*\),.*/\1/p')" 80
+	mq-topic purge T:1
+}

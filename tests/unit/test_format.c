@@ -514,7 +514,11 @@ static void a_commit_slot_has_the_bytes_of_the_table(void **state)
 	mq_commit_encode(&c, 9, 3, got);
 	assert_memory_equal(got, want, sizeof want);
 	assert_true(mq_commit_decode(want, 3, &back) == 9);
-	assert_true(back.expired == 3 && back.lost == 7);
+	assert_true(back.expired == 3 && back.lost == 7 && back.began == 0);
+	c.began = 5;
+	mq_commit_encode(&c, 9, 3, got);
+	assert_true(mq_commit_decode(got, 3, &back) == 9);
+	assert_true(back.began == 5 && back.expired == 3 && got[104] == 5);
 }
 
 static void every_flipped_bit_of_a_slot_is_detected(void **state)
