@@ -299,7 +299,8 @@ static bool within(const struct mq_ids_look *o, const struct mq_batch *b, uint64
 	return o->window.count == 0 || o->next - offset <= o->window.count;
 }
 
-/* Is the record at this offset of that id, and of the window?  What the log does not hold any more is not there. */
+/* Is the record at this offset of that id, and of the window?  What the log does not hold any more is not there; nor is, for
+ * publishers, what is there for one group alone. */
 static int verify(void *arg, uint64_t offset)
 {
 	struct probe *p = arg;
@@ -328,7 +329,7 @@ static int verify(void *arg, uint64_t offset)
 	while (rc >= 0 && (rc = mq_walk_next(&w, &r)) > 0)
 		if (r.offset == offset) {
 			p->found = offset;
-			return r.id && r.id_len == p->len && memcmp(r.id, p->id, p->len) == 0;
+			return r.id && !(p->o->window.written && r.group) && r.id_len == p->len && memcmp(r.id, p->id, p->len) == 0;
 		}
 	return rc;
 }

@@ -75,6 +75,19 @@ ids() { mq-consume --format '%s\n' payments | sort; }
 	[ "$(mq-consume payments | tr -d '\n')" = abcda ]
 }
 
+@test 'what was put back for one group alone keeps nobody from publishing its id for all' {
+	make -X dedupe.count=2
+	for id in a b c; do mq-publish -q --id "$id" -m "$id" payments; done
+	mq-consume -q -g g -n 1 payments -- sh -c 'exit 100'
+	mq-replay -q --dead-letters payments
+	mq-publish --id a -m again payments
+	[ "$(mq-consume -g other payments | xargs)" = 'a b c again' ]
+	run -0 mq-publish --id a -m 'once more' payments
+	[[ $output == *'1 record was held already'* ]]
+	mq-publish --id c -m c payments
+	[ "$(mq-consume -g g payments | xargs)" = 'b c a again c' ]
+}
+
 @test 'ten thousand ids are known to a process that has just begun, and are in files that the checker and the second reader know' {
 	make -X dedupe.ms=1d -X compression.type=zstd
 	seq 10000 | sed 's/.*/id-& payment/' > all
