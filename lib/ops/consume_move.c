@@ -24,6 +24,7 @@ struct mq_move {
 	bool pending, failed;
 	bool copies;                 /* what is pending */
 	size_t bytes, records;
+	struct mq_put put;
 	unsigned acts;               /* transfers so far */
 	char topics[MQ_TRANSFER_TARGETS_MAX][201];
 	uint32_t partitions[MQ_TRANSFER_TARGETS_MAX];
@@ -165,6 +166,7 @@ static void forget_pending(struct mq_consume *c, struct mq_move *m)
 	c->moves.bytes -= m->bytes;
 	m->pending = false;
 	m->bytes = m->records = m->n_targets = 0;
+	m->put = (struct mq_put){0};
 }
 
 static bool is_target(const struct mq_move *m, const char *topic, uint32_t partition)
@@ -229,11 +231,13 @@ int mq_move_task(struct mq_consume *c, struct mq_feed *f, const struct mq_task *
 		if (rc == 0)
 			note(c, f->move, p->topic, p->partition, mq_move_size_of(&p->r));
 	}
-	if (rc == 0)
-		f->move->copies = false;
-	else
+	if (rc != 0) {
 		fail(c, f->move); /* half of a task may be put: nothing of this may be committed */
-	return rc;
+		return rc;
+	}
+	f->move->copies = false;
+	mq_put_add(&f->move->put, t);
+	return 0;
 }
 
 /* What was put back for this group alone is for everybody where it goes to; a copy would keep that. */
@@ -337,6 +341,8 @@ int mq_move_commit(struct mq_consume *c, struct mq_feed *f, uint64_t end, uint64
 	} while (rc == 0);
 	m->failed = rc < 0;
 	m->acts += rc >= 0 && m->pending;
+	if (rc >= 0)
+		mq_put_tell(c, &m->put);
 	if (m->pending)
 		mq_move_took(c, began_ns);
 	forget_pending(c, m);

@@ -47,6 +47,14 @@ int mq_move_leave(struct mq_consume *c, struct mq_task *t, const char *topic, ui
 /* It leaves nothing after all. */
 void mq_move_forget(struct mq_consume *c, struct mq_task *t);
 
+/* What was put, as the report tells it: nothing is, before its transfer has ended. */
+struct mq_put {
+	uint64_t dead, parked;
+};
+void mq_put_add(struct mq_put *p, const struct mq_task *t);
+/* It is put; *p is empty again. */
+void mq_put_tell(struct mq_consume *c, struct mq_put *p);
+
 /* What a record costs in a transfer. */
 size_t mq_move_size_of(const struct mq_rec *r);
 

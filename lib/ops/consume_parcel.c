@@ -101,6 +101,19 @@ void mq_move_forget(struct mq_consume *c, struct mq_task *t)
 	t->parcels_bytes = t->parcels_n = 0;
 }
 
+void mq_put_add(struct mq_put *p, const struct mq_task *t)
+{
+	p->dead += t->dead ? t->parcels_n : 0;
+	p->parked += t->parked ? t->parcels_n : 0;
+}
+
+void mq_put_tell(struct mq_consume *c, struct mq_put *p)
+{
+	c->report.dead += p->dead;
+	c->report.parked += p->parked;
+	*p = (struct mq_put){0};
+}
+
 bool mq_move_is_much(const struct mq_consume *c)
 {
 	return c->moves.left_bytes >= TASKS_BYTES;

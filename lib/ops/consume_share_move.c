@@ -136,15 +136,18 @@ static int holds(struct mq_consume *c, struct mq_feed *f)
 static void forget(struct act *a)
 {
 	struct mq_shared *s = &a->f->shared;
+	struct mq_put put = {0};
 
 	while (a->tasks-- > 0) {
 		struct mq_task *t = s->leaving;
+		mq_put_add(&put, t);
 		s->leaving = t->next;
 		s->leaving_n -= t->after - t->offset;
 		a->c->moves.bytes -= t->parcels_bytes;
 		mq_task_free(a->c, t);
 	}
 	a->c->moves.pending -= !s->leaving;
+	mq_put_tell(a->c, &put);
 }
 
 static int move_some(struct mq_consume *c, struct mq_feed *f)

@@ -41,6 +41,7 @@ struct mq_task {
 	bool stands;               /* it cannot begin now */
 	struct mq_parcel *parcels, *last_parcel; /* what it leaves behind (consume_move.h) */
 	size_t parcels_bytes, parcels_n;
+	bool dead, parked;         /* what they are: dead letters; what is to be tried again */
 	struct mq_err why;         /* coproc: why what it left cannot be moved */
 	/* that failed, and is to be handled again (handler_retry.c) */
 	uint32_t attempts;         /* failures that its records tell of, or those who share */

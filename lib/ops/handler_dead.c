@@ -213,7 +213,7 @@ int mq_dead_expired(struct mq_consume *c, struct mq_task *t, const struct mq_rec
 	t->after = r->offset + 1;
 	t->count = 1;
 	t->state = MQ_TASK_DONE;
-	c->report.dead++;
+	t->dead = true;
 	return 0;
 }
 

@@ -71,7 +71,7 @@ static int park(struct mq_consume *c, struct mq_task *t, struct mq_failure *why,
 		mq_task_end(c, t, false);
 		return rc;
 	}
-	c->report.parked += t->count;
+	t->parked = true;
 	return mq_task_end(c, t, true);
 }
 
@@ -118,8 +118,8 @@ int mq_retry_take(struct mq_consume *c, struct mq_job *j, struct mq_task *t, con
 		mq_task_end(c, t, false);
 		return rc;
 	}
-	c->report.dead += t->count;
-	mq_ops_notice(c->mq, 1, "%s:%" PRIu32 ":%" PRIu64 ": %s; put into %s.dead", t->feed->topic, t->feed->partition, t->offset, text,
+	t->dead = true;
+	mq_ops_notice(c->mq, 1, "%s:%" PRIu32 ":%" PRIu64 ": %s; goes into %s.dead", t->feed->topic, t->feed->partition, t->offset, text,
 	              t->feed->topic);
 	return mq_task_end(c, t, true);
 }

@@ -150,6 +150,32 @@ assert "mq-stderr" not in b, b'
 	is "$(mq-consume T.dead)" "$(printf 'full\n1\n2\n3\n4')"
 }
 
+@test "what was not moved is told as no dead letter" {
+	seq 3 | mq-publish T
+	# the first one is released when it was told what is to become of the second
+	for how in '' '--retries 0'; do
+		rm -f said
+		status=0
+		timeout 30 mq-consume -v -g g -j 3 --order none $how T -- sh -c 'read -r n
+			case $n in
+			1) until grep -q "T:0:1:.*T.dead" said; do sleep 0.05; done; exit 75 ;;
+			2) exit 100 ;;
+			esac' 2> said || status=$?
+		is "$status" 75
+		is "$(grep 'record was put' said)" ''
+	done
+	is "$(committed g)" 0
+	is "$(mq-consume T.dead)" ''
+	mq-topic set -X max.messages=1 T.dead
+	mq-publish -m full T.dead
+	for tool in mq-consume mq-drain 'mq-consume --share'; do
+		fails 75 $tool -g "${tool##*-}" --timeout 100ms T -- sh -c 'exit 100'
+		has "$said" 'no space came in time'
+		is "$(grep 'put into T.dead' <<< "$said")" ''
+	done
+	is "$(mq-consume T.dead)" full
+}
+
 @test "an id that was rejected is not done: --once lets it come again" {
 	mq-publish --id 1 -m a T
 	mq-consume -q -g g --once T -- sh -c 'exit 100'
