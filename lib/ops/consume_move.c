@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "ops/dead.h"
 #include "ops/transfer.h"
 #include "sys/sys.h"
 
@@ -106,13 +108,18 @@ static struct mq_transfer_source source_of(const struct mq_consume *c, const str
 	    .group = c->req->group, .topic = f->topic, .partition = f->partition, .owner = f->owner, .as_is = true};
 }
 
-/* A target of what was begun may be full. */
+/* A target of what was begun may be full: the one that is asked for now, most likely. */
 static int open_patiently(struct mq_consume *c, struct mq_feed *f, const struct mq_transfer_source *from, bool create,
                           struct mq_transfer **ret)
 {
 	struct mq_move_wait wait = wait_of(f->move);
+	char likely[1][201];
 	int rc;
 
+	if (!wait.n_topics && (c->req->to ? snprintf(likely[0], sizeof likely[0], "%s", c->req->to) > 0 : mq_dead_topic(f->topic, likely[0]))) {
+		wait.topics = likely;
+		wait.n_topics = 1;
+	}
 	do {
 		rc = mq_transfer_open(ret, c->mq, from, create, c->err);
 		rc = rc < 0 ? mq_move_await_room(c, f, rc, &wait) : 1;

@@ -259,6 +259,28 @@ place() { # PARTITION: where the group stands
 	is "$(mq-consume OUT | wc -l)" 2000
 }
 
+@test "a full topic that is to fail does so for the next run, too, which finds what was begun" {
+	seq 100 | mq-publish T
+	mq-topic create -X max.messages=10 -X when.full=fail OUT
+	mq-topic create -X max.messages=10 -X when.full=fail T.dead
+	seq 10 | mq-publish T.dead
+	for turn in first next; do
+		status=0
+		timeout 30 mq-drain -g g --to OUT T 2> said || status=$?
+		is "$turn $status $(grep -c 'the topic is full' said)" "$turn 75 1"
+		status=0
+		timeout 30 mq-drain -g h T -- sh -c 'exit 100' 2> said || status=$?
+		is "$turn $status $(grep -c 'the topic is full' said)" "$turn 75 1"
+	done
+	mq-topic set OUT max.messages=0
+	mq-topic set T.dead max.messages=0
+	mq-drain -g g --to OUT T
+	is "$(mq-consume OUT | sort -n)" "$(seq 100)"
+	mq-drain -q -g h T -- sh -c 'exit 100'
+	is "$(mq-consume T.dead | sort -n | uniq -d)" "$(seq 10)"
+	is "$(mq-consume T.dead | wc -l)" 110
+}
+
 @test "a topic that grew is moved in the order of its keys" {
 	mq-topic create --partitions 2 T
 	for i in $(seq 60); do echo "k$((i % 6)):$i"; done | mq-publish -K : T
