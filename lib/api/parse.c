@@ -56,12 +56,11 @@ int mq_parse_operand(struct mq *mq, const char *text, struct mq_operand *ret)
 	return 0;
 }
 
-/* All that a child says on its stdout, cut to size, and its end. */
+/* All that a child says on its stdout, cut to size, and its end.  With our environment: a time without a zone is where TZ is. */
 static int run_date(const char *text, char *answer, size_t size, int *ret_status)
 {
 	char arg[256];
-	char *argv[] = {"date", "-u", "-d", arg, "+%s.%N", NULL};
-	char *envp[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C", NULL};
+	char *argv[] = {"date", "-d", arg, "+%s.%N", NULL};
 	int out[2], null;
 	size_t have = 0;
 
@@ -73,7 +72,7 @@ static int run_date(const char *text, char *answer, size_t size, int *ret_status
 		return rc;
 	null = mq_sys->open_path("/dev/null", O_RDWR | O_CLOEXEC, 0);
 	struct mq_spawn date = {
-	    .argv = argv, .envp = envp, .in = null, .out = out[1], .err = null, .keep_fd = -1};
+	    .argv = argv, .in = null, .out = out[1], .err = null, .keep_fd = -1};
 	pid_t pid = mq_sys->spawn(&date);
 	mq_sys->close(out[1]);
 	while (pid > 0 && have + 1 < size) {

@@ -29,6 +29,7 @@ enum { STACK_BYTES = 64 * 1024, PATH_BYTES = 4096 };
 struct start {
 	const struct mq_spawn *what;
 	const char *path; /* $PATH of the parent */
+	char *const *envp;
 	pid_t parent;
 	int failed;       /* errno of the step that failed, written by the child */
 	char try[PATH_BYTES];
@@ -90,7 +91,7 @@ IN_CHILD static int exec_in_path(struct start *s)
 	if (name_len == 0)
 		return ENOENT;
 	if (strchr(name, '/')) {
-		execve(name, s->what->argv, s->what->envp);
+		execve(name, s->what->argv, s->envp);
 		return errno;
 	}
 	for (const char *dir = s->path;; dir++) {
@@ -100,7 +101,7 @@ IN_CHILD static int exec_in_path(struct start *s)
 			if (len > 0)
 				s->try[len++] = '/'; /* an empty entry is the working directory */
 			memcpy(s->try + len, name, name_len + 1);
-			execve(s->try, s->what->argv, s->what->envp);
+			execve(s->try, s->what->argv, s->envp);
 			if (errno == EACCES)
 				denied = true;
 			else if (errno != ENOENT && errno != ENOTDIR && errno != ESTALE)
@@ -140,7 +141,7 @@ static const char *parents_path(void)
 pid_t real_spawn(const struct mq_spawn *what)
 {
 	_Alignas(64) char stack[STACK_BYTES];
-	struct start s = {.what = what, .path = parents_path(), .parent = getpid()};
+	struct start s = {.what = what, .path = parents_path(), .envp = what->envp ? what->envp : environ, .parent = getpid()};
 	sigset_t all, old;
 	pid_t pid;
 	int failed;

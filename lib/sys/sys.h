@@ -54,7 +54,7 @@ enum mq_clock { MQ_CLOCK_REAL, MQ_CLOCK_MONOTONIC, MQ_CLOCK_BOOT };
  * The kernel takes the parent to be the thread that called: it must live as long as the child. */
 struct mq_spawn {
 	char *const *argv;  /* ends in NULL */
-	char *const *envp;  /* ends in NULL */
+	char *const *envp;  /* ends in NULL; NULL: the parent's own */
 	int in, out, err;   /* descriptors for 0, 1, 2; -1: the parent's own */
 	int keep_fd;        /* one more descriptor kept open across exec under its own number; -1: none */
 	bool own_group;

@@ -18,6 +18,17 @@ delayed() { # TOPIC
 	mq-topic delayed --json -n 0 "$1" | sed -n 's/.*"delayed":\([0-9]*\).*/\1/p'
 }
 
+@test "a time that names no zone is local, as date(1) takes it" {
+	mq-publish -m a T
+	for zone in XST-5 YST+3; do
+		for at in '2099-01-01 12:00' 2099-06-01 'TZ="ZST-9" 2099-08-01 10:00' 2099-10-01T12:00:00 2099-12-01T12:00:00Z; do
+			TZ=$zone mq-publish --id "$zone" --at "$at" -m x T
+			is "$(mq-topic delayed T | grep -c "^$(date -u -d "$(TZ=$zone date -d "$at" +@%s)" +%FT%T.000Z) .* $zone ")" 1
+		done
+	done
+	is "$(TZ=XST-12 mq-consume -o "@$(TZ=XST-12 date -d '-1 hour' '+%F %T')" T)" a
+}
+
 @test "a delayed record is not there before it is due, and then whoever reads finds it" {
 	mq-publish -m first T
 	mq-publish --delay 700ms -m later T
