@@ -61,6 +61,8 @@ int mq_topic_delete(struct mq *mq, const char *topic, bool force, bool dry_run)
 	int rc = mq_ops_begin(mq);
 	if (rc == 0 && !force)
 		rc = mq_transfer_refuse(mq, topic, NULL, &mq->err);
+	if (rc == 0 && !force)
+		rc = mq_transfer_refuse_into(mq, topic, &mq->err);
 	return rc < 0 ? rc : mq->store->engine->topic_delete(mq->store, topic, force, dry_run, &mq->err);
 }
 

@@ -132,5 +132,7 @@ int mq_transfer_hold(struct mq *mq, const char *topic, uint32_t partition, uint6
 /* For who deletes a topic, or a group's place in it (group NULL: all groups'): MQ_EAGAIN where an intent is open, which would
  * leave half of it done for good. */
 int mq_transfer_refuse(struct mq *mq, const char *topic, const char *group, struct mq_err *err);
+/* For who deletes a topic: MQ_EAGAIN where an intent of another one's records is open that has it for a target. */
+int mq_transfer_refuse_into(struct mq *mq, const char *topic, struct mq_err *err);
 
 #endif

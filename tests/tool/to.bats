@@ -281,6 +281,48 @@ place() { # PARTITION: where the group stands
 	is "$(mq-consume T.dead | wc -l)" 110
 }
 
+@test "a sync that fails names offsets only where there are some" {
+	for n in $(seq 12); do
+		rm -rf spool
+		seq 20 | mq-publish T
+		MQ_TEST_FAULT=fdatasync:$n:EIO "$MQ_BUILD/tests/traced/mq-drain" -g g --to OUT T 2>> said || true
+		mq-drain -q -g g --to OUT T
+		is "$(mq-consume OUT)" "$(seq 20)"
+	done
+	grep -q '0: outcome unknown: ' said
+	sed -n 's/.*offsets \([0-9]*\) to \([0-9]*\), .*/\1 \2/p' said | while read -r from to; do
+		[ "$from" -le "$to" ] && [ "$to" -lt 20 ]
+	done
+}
+
+@test "a topic that records are on their way into is not deleted" {
+	seq 40 | mq-publish T
+	for to in OUT T.dead; do
+		mq-topic create -X max.messages=5 $to
+	done
+	fails 75 mq-drain -g g --timeout 50ms --to OUT T
+	fails 75 mq-replay --timeout 50ms --to OUT T
+	fails 75 mq-drain -g h --batch 10 --timeout 50ms T -- sh -c 'exit 100'
+	fails 75 mq-topic delete OUT
+	has "$said" 'mq-replay --to has not finished copying from T:0 into OUT'
+	fails 75 mq-topic delete T.dead
+	has "$said" 'group h has not finished moving records from T:0 into T.dead'
+	mq-topic set OUT max.messages=0
+	mq-topic set T.dead max.messages=0
+	mq-replay -q --to OUT T
+	fails 75 mq-topic delete OUT
+	has "$said" 'group g has not finished moving records from T:0 into OUT'
+	mq-drain -q -g g --to OUT T
+	mq-drain -q -g h T -- sh -c 'exit 100'
+	is "$(mq-consume OUT | sort -n | uniq -c | awk '$1 == 2' | wc -l)" 40
+	is "$(mq-consume T.dead | sort -n)" "$(seq 40)"
+	mq-topic delete OUT
+	mq-topic delete T.dead
+	mq-topic create -X max.messages=5 OUT
+	fails 75 mq-replay --timeout 50ms --to OUT T
+	mq-topic delete --force OUT
+}
+
 @test "a topic that grew is moved in the order of its keys" {
 	mq-topic create --partitions 2 T
 	for i in $(seq 60); do echo "k$((i % 6)):$i"; done | mq-publish -K : T
