@@ -177,7 +177,10 @@ static int use_up(struct mq_consume *c, struct mq_feed *f)
 		rc = c->req->form == MQ_OUT_POSITIONS ? mq_manual_pass(c, f, f->next, to) : 0;
 		f->next = to;
 	}
-	drop_view(f);
+	f->walking = false;
+	f->raw = NULL;
+	if (to == f->view.batch.next_offset) /* what is behind a run of one that is shared was not looked at, and its source is past it */
+		drop_view(f);
 	return rc;
 }
 

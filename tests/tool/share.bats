@@ -178,6 +178,17 @@ cat_when_told='read -r x; echo "$x" >> begun; until [ -e go ] || [ -e "go-$x" ];
 	is "$(mq-group show -g h --json U | grep -c '"committed":100,')" 1
 }
 
+@test "what nobody wants hides nothing behind it in its batch, which is the last one" {
+	printf '{"payload":"%s","tag":"%s"}\n' 1 no 2 yes 3 yes 4 no 5 yes 6 no | mq-publish --json T
+	for jobs in 1 2 4; do
+		is "$(mq-consume --share -g "g$jobs" -j $jobs -T yes T -- sh -c 'read -r x; echo $x' | sort)" "$(printf '%s\n' 2 3 5)"
+		is "$(mq-group show -g "g$jobs" --json T | grep -c '"committed":6,')" 1
+	done
+	shares m1 -f -T yes T -- sh -c 'read -r x; echo $x'
+	until_true stands committed 6
+	is "$(cat m1.out)" "$(printf '%s\n' 2 3 5)"
+}
+
 @test "a partition is shared or had alone, and who waits says so" {
 	seq 3 | mq-publish T
 	shares one T -- sh -c "$cat_when_told"
