@@ -120,7 +120,7 @@ int mq_take_or_leave(struct mq_consume *c, struct mq_feed *f)
 	int64_t pid, waited_ns = now_ns() - c->began_ns, timeout_ns = c->req->timeout_ns;
 	char member[64];
 	bool handler_left;
-	if (f->whose == MQ_WHOSE_NOBODYS) { /* its records are for members of another room */
+	if (f->whose == MQ_WHOSE_NOBODYS && !c->req->drain) { /* its records are for members of another room */
 		f->left = true;
 		return 0;
 	}
@@ -135,14 +135,20 @@ int mq_take_or_leave(struct mq_consume *c, struct mq_feed *f)
 	/* A member at work does that work; one that was killed leaves it, as soon as its handler is gone. */
 	bool manual = c->req->form == MQ_OUT_POSITIONS; /* then the timeout is for acknowledgements */
 	bool otherwise = owned > 0 && mq_share_otherwise(c, f, waited_ns >= TELL_NS);
-	int64_t patience_ns = timeout_ns >= 0 && !manual ? timeout_ns : c->req->drain ? INT64_MAX : otherwise ? TELL_NS : owned ? 0 : LEFT_NS;
+	bool nobodys = f->whose == MQ_WHOSE_NOBODYS && !owned && !handler_left; /* of a drain, which nobody would ever end */
+	int64_t most_ns = nobodys ? TELL_NS : c->req->drain ? INT64_MAX : otherwise ? TELL_NS : owned ? 0 : LEFT_NS;
+	int64_t patience_ns = timeout_ns >= 0 && !manual ? timeout_ns : most_ns;
 	if (waited_ns < patience_ns) {
 		tell_waiting(c, f, owned, handler_left ? NULL : member, waited_ns);
 		return 0;
 	}
 	f->left = true;
 	c->report.left += !owned || otherwise || (timeout_ns >= 0 && !manual);
-	mq_ops_notice(c->mq, owned ? 2 : 0, "%s:%" PRIu32 ": left to %s%s of group %s", f->topic, f->partition,
-	              handler_left ? "a killed member's handler" : "member ", member, c->req->group);
+	if (nobodys)
+		mq_ops_notice(c->mq, 0, "%s:%" PRIu32 ": left: by the strategy of group %s it goes to nobody who is at work; "
+		              "named, as %s:%" PRIu32 ", it is drained", f->topic, f->partition, c->req->group, f->topic, f->partition);
+	else
+		mq_ops_notice(c->mq, owned ? 2 : 0, "%s:%" PRIu32 ": left to %s%s of group %s", f->topic, f->partition,
+		              handler_left ? "a killed member's handler" : "member ", member, c->req->group);
 	return 0;
 }

@@ -101,6 +101,29 @@ sys.stdin.read()' < <(until_true test -e tried) &
 	is "$(mq-drain -g g T)" ''
 }
 
+@test "what another room has is waited for, and what is nobody's by the strategy is told, and no end" {
+	mq-topic create --partitions 3 T
+	for p in 0 1 2; do seq $((p * 10)) $((p * 10 + 4)) | mq-publish -p $p T; done
+	mq-rebalance -q -g g --strategy room -X room.east=0 -X room.west=1 > /dev/null
+	mkfifo go
+	exec 8<> go
+	: > begun
+	MQ_ROOM=west mq-consume -f -g g T -- sh -c 'echo x >> begun; read -r x < go' &
+	until_true begun 1
+	MQ_ROOM=east mq-drain -g g T > done 2> said &
+	drain=$!
+	until_true grep -q 'T:1: waiting for member' said
+	for i in $(seq 5); do echo; done > go
+	status=0
+	wait $drain || status=$?
+	is "$status" 75
+	is "$(cat done)" "$(seq 0 4)"
+	is "$(place 1)" 5
+	has "$(cat said)" 'T:2: left: by the strategy of group g it goes to nobody who is at work'
+	is "$(mq-drain -g g T:2)" "$(seq 20 24)"
+	is "$(mq-drain -g g T)" ''
+}
+
 @test "with a timeout what is not free in time is left, and told" {
 	seq 3 | mq-publish T
 	: > begun
