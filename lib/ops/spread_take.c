@@ -40,17 +40,19 @@ int mq_spread_join(struct mq *mq, const char *group, const char *topic, const ui
 	return rc;
 }
 
-/* One look: 1 and the owner; 0: not yet. */
-static int look(const struct mq_engine *e, struct mq_member *m, const char *topic, uint32_t p, struct mq_owner **ret, struct mq_err *err)
+/* One look: 1 and the owner; 0: not yet.  It rings once: all members hear that, this one too, and each looks then. */
+static int look(const struct mq_engine *e, struct mq_member *m, const char *topic, uint32_t p, bool *asked, struct mq_owner **ret,
+                struct mq_err *err)
 {
 	int rc = e->member_plan(m, err);
 
 	if (rc < 0)
 		return rc;
-	if (e->member_plan_of(m, topic, p) == MQ_WHOSE_MINE) {
+	if (!*asked && e->member_plan_of(m, topic, p) == MQ_WHOSE_MINE) {
 		rc = e->member_ask(m, topic, p, true, err);
 		if (rc == 0)
 			rc = e->member_ring(m, err);
+		*asked = rc == 0;
 	}
 	return rc < 0 ? rc : e->owner_take(m, topic, p, NULL, ret, err);
 }
@@ -61,13 +63,14 @@ int mq_spread_ask(struct mq *mq, struct mq_member *m, const char *topic, uint32_
 	int64_t patience_ns = mq->timeout_ns < 0 ? PATIENCE_NS : mq->timeout_ns;
 	int64_t end_ns = mq_sys->clock_ns(MQ_CLOCK_MONOTONIC) + patience_ns;
 	struct mq_wait w;
+	bool asked = false;
 	int rc = e->member_plan ? e->member_count(m, err) : 0;
 
 	if (rc < 0 || !e->member_plan)
 		return rc;
 	mq_wait_init(&w);
 	rc = mq_wait_fd(&w, mq_stop_fd(mq), POLLIN) < 0 ? no_memory(err) : e->member_arm(m, &w, err);
-	while (rc == 0 && (rc = look(e, m, topic, p, ret, err)) == 0) {
+	while (rc == 0 && (rc = look(e, m, topic, p, &asked, ret, err)) == 0) {
 		int64_t now_ns = mq_sys->clock_ns(MQ_CLOCK_MONOTONIC);
 		if (mq_stopping(mq) || now_ns >= end_ns)
 			break;

@@ -115,6 +115,22 @@ lags() { mq-group show -g g T --json | sed 's/.*"lag":\([0-9]*\).*/\1/' | tr '\n
 	)
 }
 
+@test "who waits for a member to let go rings for it once, and sleeps" {
+	mq-topic create T --partitions 2
+	seq 20 | mq-publish -p 0 T
+	mkfifo hold
+	(
+		set -e
+		exec 5<> hold
+		mq-consume -f -g g T -- sh -c 'read -r line < hold' &
+		trap 'kill $(jobs -p) 2> /dev/null || true' EXIT
+		until_true owned 0
+		MQ_TEST_RECORD=$PWD/trace MQ_TEST_RECORD_ROOT=$PWD fails 75 "$MQ_BUILD/tests/traced/mq-rebalance" --spread -g g --timeout 300ms T
+		rings=$(grep -a -c ' openat dir=[0-9]* path=[^ ]*/members/[0-9a-f]* flags=0x1 ' trace)
+		is "$rings" 2 # that it counts, and that it asks
+	)
+}
+
 @test "copies behind a growth wait for what was before it, and whoever reads that is not kept waiting by them" {
 	mq-topic create T --partitions 2
 	seq 80 | mq-publish -p 0 T
