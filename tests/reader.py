@@ -237,6 +237,9 @@ def places(spool, group, topic):
     data, conf_ = read(here + '/offsets'), topic_conf(spool, topic)
     first = int(conf_.get('generations', '0:' + conf_['partitions']).split(',')[0].split(':')[1])
     made = first if os.path.exists(here + '/bell') else 0  # with room for so many: what is not there was cut off
+    if len(data) < made * 8192:
+        ids = {best[1][16:32].hex() for p in range(len(data) // 8192 + 1) if (best := place(data, p, False, f'{group}/{topic}/{p}'))}
+        made = made if conf_['id'] in ids or not ids - {'0' * 32} else 0  # made for a former topic of that name
     for p in range(int(conf_['partitions'])):
         best = place(data, p, p < made, f'{group}/{topic}/{p}')
         if not best or best[1][16:32].hex() != conf_['id']:

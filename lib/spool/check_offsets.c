@@ -154,7 +154,8 @@ int mq_check_offsets(struct mq_check_group *g, int fd, uint64_t size)
 {
 	struct mq_stat st;
 	int64_t only = g->c->opt->partition;
-	bool whole = is_whole(g->t, size), made = mq_sys->statat(g->dir, "bell", &st) != -ENOENT;
+	const struct mq_group_topic file = {.topic = g->t, .offsets = fd};
+	bool whole = is_whole(g->t, size) || mq_group_topic_former(&file), made = mq_sys->statat(g->dir, "bell", &st) != -ENOENT;
 	int rc = whole ? 0 : made ? cut_short(g, fd, size) : mq_check_group_unfinished(g, "offsets", size);
 
 	for (uint32_t p = 0; p < g->t->conf.partitions && rc == 0; p++) {

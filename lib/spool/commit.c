@@ -303,6 +303,8 @@ static int register_at(struct mq_ownership *o, struct mq_commit *c, struct mq_er
 	int lock = hold_start(o, &c->offset, err), rc = lock < -1 ? lock : 0;
 
 	if (rc == 0)
+		rc = mq_group_topic_widen(o->g, err);
+	if (rc == 0)
 		rc = write_commit(o, c, err);
 	if (rc == 0)
 		rc = mq_ownership_sync(o, err);

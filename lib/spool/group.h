@@ -84,6 +84,11 @@ void mq_group_topic_release(struct mq_group_topic *g);
 /* `offsets` was made with room for so many partitions: those that the topic began with. */
 uint32_t mq_group_made_for(const struct mq_group_topic *g);
 
+/* `offsets` was made for a former topic of this name, and nobody has a place in this one: no place can have been cut off it.
+ * mq_group_topic_widen: then it has room for this one, durably, which is to be before the first place in it is written. */
+bool mq_group_topic_former(const struct mq_group_topic *g);
+int mq_group_topic_widen(const struct mq_group_topic *g, struct mq_err *err);
+
 /* Of a partition where the group has no place, *ret: it had one before the topic grew by this, where the keys came from.  So what
  * is here it has not read, from the beginning. */
 int mq_group_topic_grown(const struct mq_group_topic *g, uint32_t p, bool *ret, struct mq_err *err);

@@ -73,6 +73,7 @@ struct copy {
 	uint32_t made;        /* partitions that the old one was made with room for */
 	uint32_t slot;        /* put in place of the one that is there, by its number; */
 	const uint8_t *raw;   /* NULL: none */
+	bool former;          /* it was made for a former topic: nothing was cut off */
 	bool anew;            /* of its partition nothing is taken along that does not verify */
 };
 
@@ -114,7 +115,7 @@ static int copy_block(const struct copy *c, uint32_t block, uint32_t *told)
 			memset(at, 0, MQ_SLOT_LEN);
 		if (whole && first && *told < MQ_SLOT_AREAS)
 			*told = a > 0 && mq_slot_empty(at) ? MQ_SLOT_AREAS : a + 1;
-		if (!whole && block / 2 < c->made && (a == 0 || a >= *told))
+		if (!whole && !c->former && block / 2 < c->made && (a == 0 || a >= *told))
 			memcpy(at, cut_off, sizeof cut_off);
 		if (!mq_slot_empty(at) && !is_dropped(c, slot, at))
 			rc = put_slot(c->to, slot, at);
@@ -145,7 +146,7 @@ static int fill(struct mq_group_topic *g, const struct copy *c)
 
 int mq_offsets_replace(struct mq_group_topic *g, uint32_t slot, const uint8_t raw[MQ_SLOT_LEN], bool anew, struct mq_err *err)
 {
-	struct copy c = {g->offsets, -1, mq_group_made_for(g), slot, raw, anew};
+	struct copy c = {g->offsets, -1, mq_group_made_for(g), slot, raw, mq_group_topic_former(g), anew};
 	char tmp[32];
 	int fd, rc = mq_random_name(".tmp-", tmp, err);
 

@@ -2,7 +2,8 @@
 /*
  * A group's place in a partition as it is read (areas.h: from which slot).  The file was made with room for the
  * partitions that the topic began with, and is never shortened, so what lies behind its end is no slot that was never written:
- * it was cut off, and nobody can know what it said.
+ * it was cut off, and nobody can know what it said.  One that was made for a former topic of that name may be shorter: it has room
+ * for this one before the first place in this one is written, so until then it says nothing of it.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -28,6 +29,47 @@ static bool is_unfinished(const struct mq_group_topic *g)
 	return mq_sys->statat(g->dir, "bell", &st) == -ENOENT;
 }
 
+/* Asked only where the file is too short, which is seldom. */
+bool mq_group_topic_former(const struct mq_group_topic *g)
+{
+	static const uint8_t none[16]; /* evicted before it had a place */
+	struct mq_areas areas;
+	struct mq_stat st;
+	bool former = false;
+
+	if (mq_sys->stat(g->offsets, &st) < 0)
+		return false;
+	for (uint32_t p = 0; (uint64_t)p * 2 * MQ_SLOT_BLOCK < st.size; p++) {
+		if (mq_areas_read(g, p, false, &areas, NULL) < 0)
+			return false;
+		for (int a = 0; a < MQ_SLOT_AREAS; a++) {
+			const uint8_t *id = areas.area[a].commit.topic_id;
+
+			if (areas.area[a].which < 0 || memcmp(id, none, sizeof none) == 0)
+				continue;
+			if (memcmp(id, g->topic->conf.id, sizeof none) == 0)
+				return false;
+			former = true;
+		}
+	}
+	return former;
+}
+
+int mq_group_topic_widen(const struct mq_group_topic *g, struct mq_err *err)
+{
+	uint64_t size = (uint64_t)mq_group_made_for(g) * 2 * MQ_SLOT_BLOCK;
+	struct mq_stat st;
+	int rc = mq_sys->stat(g->offsets, &st);
+
+	if (rc == 0 && (st.size >= size || !mq_group_topic_former(g)))
+		return 0;
+	if (rc == 0)
+		rc = mq_sys->fallocate(g->offsets, 0, size);
+	if (rc == 0) /* or a power cut may keep the place, and not the room behind it */
+		rc = mq_sys->fdatasync(g->offsets);
+	return rc < 0 ? mq_err_sys(err, rc, "%s: cannot make room in offsets", g->label) : 0;
+}
+
 /* A later partition's place may lie behind the end; then what the file was made for must be there, or who writes that place
  * would make the rest look like one that was never written.  Looked at twice: it may just be being made. */
 static int check_size(const struct mq_group_topic *g, struct mq_err *err)
@@ -39,7 +81,7 @@ static int check_size(const struct mq_group_topic *g, struct mq_err *err)
 
 		if (rc < 0)
 			return mq_err_sys(err, rc, "offsets: cannot look at it");
-		if (st.size >= (uint64_t)mq_group_made_for(g) * 2 * MQ_SLOT_BLOCK || is_unfinished(g))
+		if (st.size >= (uint64_t)mq_group_made_for(g) * 2 * MQ_SLOT_BLOCK || is_unfinished(g) || mq_group_topic_former(g))
 			return 0;
 	}
 	return mq_err_set(err, MQ_EDAMAGE, "offsets: it was cut short; restore it, or set the place with mq-group seek");
@@ -51,8 +93,8 @@ int mq_group_topic_areas(const struct mq_group_topic *g, uint32_t p, struct mq_a
 	bool made = p < mq_group_made_for(g);
 	int rc = mq_areas_read(g, p, made, ret, NULL);
 
-	if (rc < 0 || ret->cut) /* or it was just being made */
-		rc = mq_areas_read(g, p, made && !is_unfinished(g), ret, err);
+	if (rc < 0 || ret->cut) /* or it was just being made, or widened */
+		rc = mq_areas_read(g, p, made && !is_unfinished(g) && !mq_group_topic_former(g), ret, err);
 	return rc < 0 || made ? rc : check_size(g, err);
 }
 
