@@ -59,8 +59,12 @@ void mq_archive_member(const struct mq_manifest *m, const struct mq_archive_segm
 int mq_archive_write(struct mq_topic *t, const char *group, const struct mq_archive_range *range, size_t n, int dir, const char *name,
                      struct mq_err *err);
 
+/* 1: what the log holds of this range is, byte for byte, in the archive of that manifest; 0: not all of it.  A spool that came back from
+ * a backup has the topic's id and its offsets, and other records at them than an archive that was made before. */
+int mq_archive_holds(struct mq_topic *t, const struct mq_manifest *m, const struct mq_archive_range *range, struct mq_err *err);
+
 /* archive_keep.c.  In the directory `path`: the offsets from `from` up to *to, whole segments, are in an archive there, durably.  One that
- * is there already is taken for what it holds, and *to lowered to its end; to `from` where it holds more. */
+ * is there already is taken for what it holds, where that is what the log holds, and *to lowered to its end; to `from` where it holds more. */
 int mq_archive_keep(struct mq_topic *t, uint32_t p, uint64_t from, uint64_t *to, const char *path, struct mq_err *err);
 
 /* archive_backlog.c.  What a group has before it of some partitions (rising; `from` where it stands, `to` behind it) is in an archive at

@@ -82,6 +82,22 @@ static int verify(struct mq_archive *a, struct mq_err *err)
 	return rc;
 }
 
+/* All of what it holds of the backlog is what the log holds. */
+static int is_of_log(struct backlog *q, const struct mq_manifest *m)
+{
+	int rc = 1;
+
+	for (size_t i = 0; i < q->n && rc == 1; i++) {
+		struct mq_archive_range r = q->range[i];
+		uint64_t end = end_in(m, &r);
+
+		r.to = end < r.to ? end : r.to;
+		if (r.to > r.from)
+			rc = mq_archive_holds(q->t, m, &r, q->err);
+	}
+	return rc;
+}
+
 /* All of it can be read: what it holds is archived.  1; 0: it is of something else; -ENOENT: there is no such file. */
 static int take(struct backlog *q, const char *name)
 {
@@ -94,12 +110,15 @@ static int take(struct backlog *q, const char *name)
 	if (holds_any(q, m)) {
 		rc = verify(a, q->err);
 		if (rc == 0)
-			rc = mq_dir_sync(q->dir, "of archives", q->err); /* who made it may have been killed before */
-		for (size_t i = 0; i < q->n && rc == 0; i++) {
+			rc = is_of_log(q, m);
+		if (rc == 1) {
+			int synced = mq_dir_sync(q->dir, "of archives", q->err); /* who made it may have been killed before */
+			rc = synced < 0 ? synced : 1;
+		}
+		for (size_t i = 0; i < q->n && rc == 1; i++) {
 			uint64_t end = end_in(m, &q->range[i]);
 			q->range[i].to = end < q->range[i].to ? end : q->range[i].to;
 		}
-		rc = rc == 0 ? 1 : rc;
 	}
 	mq_archive_release(a);
 	(void)mq_sys->close(fd);

@@ -3,7 +3,8 @@
  * Archives that retention keeps in a directory: TOPIC.ID8.P.FROM-TO.tar.zst, the offsets FROM up to TO of a partition.
  *
  * One that is there already was made by a run that was killed before it raised the log start, or that found a new group then: what is in
- * it is archived, and not once more.
+ * it is archived, and not once more.  One that was made of another log of that id, from which this one has parted since a backup, is
+ * left alone: what this one holds has an archive of its own.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -50,8 +51,8 @@ static int consider(void *arg, const char *name)
 	return 0;
 }
 
-/* All of it can be read, and it holds what its name says. */
-static int verify(const struct mq_topic *t, uint32_t p, const struct search *q, int fd, const char *name, struct mq_err *err)
+/* All of it can be read, and it holds what its name says.  1: that is what the log holds; 0: it is not. */
+static int verify(struct mq_topic *t, uint32_t p, const struct search *q, int fd, const char *name, struct mq_err *err)
 {
 	struct mq_archive_view v;
 	struct mq_archive *a;
@@ -68,11 +69,14 @@ static int verify(const struct mq_topic *t, uint32_t p, const struct search *q, 
 		while (rc == 0 && (rc = mq_archive_next(a, &v, err)) == 1)
 			rc = 0;
 	}
+	if (rc == 0)
+		rc = mq_archive_holds(t, m, &(struct mq_archive_range){p, q->from, q->found_to}, err);
 	mq_archive_release(a);
 	return rc;
 }
 
-static int take_found(const struct mq_topic *t, uint32_t p, const struct search *q, int dir, uint64_t *to, struct mq_err *err)
+/* 1; 0: it is of another log. */
+static int take_found(struct mq_topic *t, uint32_t p, const struct search *q, int dir, uint64_t *to, struct mq_err *err)
 {
 	char name[NAME_MAX_LEN];
 	int fd, rc;
@@ -80,18 +84,19 @@ static int take_found(const struct mq_topic *t, uint32_t p, const struct search 
 	snprintf(name, sizeof name, "%s%" PRIu64 "-%" PRIu64 "%s", q->prefix, q->found_from, q->found_to, SUFFIX);
 	if (q->found_to > *to) { /* it holds more than may go now */
 		*to = q->from;
-		return 0;
+		return 1;
 	}
 	fd = mq_sys->openat(dir, name, O_RDONLY, 0);
 	if (fd < 0)
 		return mq_err_sys(err, fd, "cannot open the archive %s", name);
 	rc = verify(t, p, q, fd, name, err);
 	(void)mq_sys->close(fd);
-	if (rc == 0)
-		rc = mq_dir_sync(dir, "of archives", err); /* who made it may have been killed before */
+	if (rc <= 0)
+		return rc;
+	rc = mq_dir_sync(dir, "of archives", err); /* who made it may have been killed before */
 	if (rc == 0)
 		*to = q->found_to;
-	return rc;
+	return rc < 0 ? rc : 1;
 }
 
 int mq_archive_keep(struct mq_topic *t, uint32_t p, uint64_t from, uint64_t *to, const char *path, struct mq_err *err)
@@ -107,16 +112,18 @@ int mq_archive_keep(struct mq_topic *t, uint32_t p, uint64_t from, uint64_t *to,
 	mq_hex(t->conf.id, sizeof t->conf.id, id);
 	snprintf(q.prefix, sizeof q.prefix, "%s.%.8s.%" PRIu32 ".", t->name, id, p);
 	rc = mq_dir_each(dir, consider, &q, err);
-	if (rc == 0 && q.found_to > 0) {
+	if (rc == 0 && q.found_to > 0)
 		rc = take_found(t, p, &q, dir, to, err);
-	} else if (rc == 0) {
+	if (rc == 0) {
 		struct mq_archive_range range = {p, from, *to};
 
 		snprintf(name, sizeof name, "%s%" PRIu64 "-%" PRIu64 "%s", q.prefix, from, *to, SUFFIX);
 		rc = mq_archive_write(t, NULL, &range, 1, dir, name, err);
+		if (rc == -EEXIST)
+			rc = mq_err_set(err, MQ_EUSAGE, "%s is there already, and does not hold what is to go: move it away", name);
 	}
 	if (rc < 0)
 		mq_err_prefix(err, "%s", path);
 	(void)mq_sys->close(dir);
-	return rc;
+	return rc < 0 ? rc : 0;
 }

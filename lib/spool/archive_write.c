@@ -151,6 +151,52 @@ static int list_range(struct writing *w, uint32_t p, const struct mq_archive_ran
 	return rc;
 }
 
+/* ---- one that is there already ---- */
+/* 1: the archive's segment is this one of the log, up to where that ended then. */
+static int is_same(struct writing *w, size_t i, const struct mq_archive_segment *there, const struct mq_archive_segment *here)
+{
+	struct mq_segment seg;
+	uint32_t crc = 0;
+	int rc;
+
+	if (there->bytes > here->bytes)
+		return 0;
+	rc = mq_chain_open(&w->cursor->chain.seg[i], w->cursor->dir, false, &seg, w->err);
+	if (rc < 0)
+		return rc;
+	rc = each_chunk(w, &seg, there->bytes, add_crc, &crc);
+	mq_segment_release(&seg);
+	return rc < 0 ? rc : crc == there->crc;
+}
+
+static int compare(struct writing *w, uint32_t p, const struct mq_archive_range *r)
+{
+	int rc = 1;
+
+	for (size_t i = 0; i < w->cursor->chain.n && rc == 1; i++) {
+		struct mq_archive_segment s = describe(w->cursor, i, p);
+		size_t k = 0;
+
+		if (s.end <= r->from || s.base >= r->to)
+			continue;
+		while (k < w->m.n_segments && (w->m.segment[k].partition != p || w->m.segment[k].base != s.base ||
+		                               memcmp(w->m.segment[k].id.b, s.id.b, 4) != 0))
+			k++;
+		rc = k == w->m.n_segments ? 0 : is_same(w, i, &w->m.segment[k], &s);
+	}
+	return rc;
+}
+
+int mq_archive_holds(struct mq_topic *t, const struct mq_manifest *m, const struct mq_archive_range *range, struct mq_err *err)
+{
+	struct writing w = {.t = t, .m = *m, .fd = -1, .err = err};
+	int rc = mq_buf_reserve(&w.bytes, CHUNK);
+
+	rc = rc < 0 ? mq_err_set(err, -ENOMEM, "no memory for an archive") : with_cursor(&w, range->partition, compare, range);
+	mq_buf_release(&w.bytes);
+	return rc;
+}
+
 /* ---- the file ---- */
 static int sink(void *arg, const void *bytes, size_t n, struct mq_err *err)
 {

@@ -92,6 +92,25 @@ bounded='ulimit -v 600000;'
 	mq-check
 }
 
+@test "an archive that was made before the spool came back from a backup is not taken for what was published since" {
+	mkdir a
+	fill 60
+	cp -a "$MQ_SPOOL" backup
+	seq -f 'lost %0100.0f' 400 | split -l 40 --filter='mq-publish T'
+	mq-retain --archive a
+	rm -rf "$MQ_SPOOL"
+	mv backup "$MQ_SPOOL"
+	seq -f 'new %0100.0f' 400 | split -l 40 --filter='mq-publish T' # of the same length
+	fails 64 mq-retain --archive a
+	has "$said" 'is there already, and does not hold what is to go: move it away'
+	is "$(mq-consume T | wc -l)" 460
+	seq -f 'new %0100.0f' 401 480 | split -l 40 --filter='mq-publish T' # so this one's has another name
+	mq-retain --archive a
+	is "$(ls a | wc -l)" 2
+	is "$( (mq-replay --archive a/*.zst; mq-consume T) | grep new | sort -u | sha1sum)" "$(seq -f 'new %0100.0f' 480 | sha1sum)"
+	mq-check
+}
+
 @test "an archive of that name that does not hold it keeps everything where it is" {
 	mkdir a
 	fill 400

@@ -69,6 +69,28 @@ place() { mq-group show -g g --json | sed -n "s/.*\"partition\":${1:-0},\"commit
 	is "$(place)" 102
 }
 
+@test "an archive that was made before the spool came back from a backup is not taken for what was published since" {
+	seq 10 | mq-publish T
+	mq-consume -g g -n 3 T > first
+	cp -a "$MQ_SPOOL" backup
+	seq 100 199 | mq-publish T
+	mkdir d
+	for to in x.tar.zst d; do
+		mq-group seek -g g -o 3 T
+		mq-drain -g g --discard --archive $to T
+	done
+	rm -rf "$MQ_SPOOL"
+	mv backup "$MQ_SPOOL"
+	seq 500 599 | mq-publish T
+	fails 64 mq-drain -g g --discard --archive x.tar.zst T
+	has "$said" 'x.tar.zst is there already, and does not hold this backlog'
+	is "$(place)" 3
+	seq 600 605 | mq-publish T
+	mq-drain -g g --discard --archive d T
+	is "$(place)" 116
+	is "$(mq-replay --archive d/*3-116.tar.zst)" "$(seq 4 10; seq 500 599; seq 600 605)"
+}
+
 @test "an archive of another group, of another topic, or none at all, is in the way and stays as it is" {
 	seq 10 | mq-publish T
 	seq 10 | mq-publish U
