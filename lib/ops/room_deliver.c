@@ -187,6 +187,7 @@ static int append_all(struct mq_rooms *r, struct mq_room_part *part, const struc
 	uint64_t held = part->who.number > note->number ? part->who.number - note->number : 0;
 	uint32_t from = held < note->n ? (uint32_t)held : note->n, most = note->n;
 	int stale = 0, known = learn_target(r, err); /* it may have grown, or look for ids by now */
+	bool some = false;
 
 	if (known < 0)
 		return known;
@@ -209,10 +210,16 @@ static int append_all(struct mq_rooms *r, struct mq_room_part *part, const struc
 			if (rc == 0)
 				continue;
 		}
-		if (rc < 0)
+		if (rc < 0) {
+			struct mq_err why = MQ_ERR_INIT;
+
+			if (some) /* what found room is seen now, though the rest did not */
+				(void)settle_target(r, part, &why);
 			return rc;
+		}
 		part->who.number = note->number + to;
 		from = to;
+		some = true;
 	}
 	return settle_target(r, part, err);
 }

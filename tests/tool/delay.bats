@@ -143,6 +143,16 @@ delayed() { # TOPIC
 	is "$(mq-consume T)" x
 }
 
+@test "of what is due as much as a full topic has room for is there for who reads now, not for the next one" {
+	mq-topic create T max.messages=2 when.full=fail
+	seq 5 | mq-publish --at yesterday T
+	is "$(mq-consume T)" $'1\n2'
+	mq-topic purge T
+	is "$(mq-consume T)" $'3\n4'
+	mq-topic purge T
+	is "$(mq-consume T)" 5
+}
+
 @test "a full topic leaves what is due waiting, and it comes when there is room" {
 	mq-topic create T max.messages=2 when.full=fail
 	printf 'a\nb\n' | mq-publish T
