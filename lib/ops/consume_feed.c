@@ -50,8 +50,8 @@ static int lose(struct mq_consume *c, struct mq_feed *f, const struct mq_loss *l
 		c->report.damage++;
 		c->report.damage_records += n;
 	} else {
-		/* A group counts them, and is told once a run. */
-		mq_ops_notice(c->mq, c->req->group && n && !c->told_lost ? 0 : 1,
+		/* A group counts them, and is told once a run; and a copy is not what was asked for. */
+		mq_ops_notice(c->mq, (c->req->group || c->copies) && n && !c->told_lost ? 0 : 1,
 		              "%s:%" PRIu32 ": offsets %" PRIu64 " to %" PRIu64 " are not held any more", f->topic, f->partition, loss->from,
 		              loss->to - (loss->to > loss->from));
 		c->told_lost |= n > 0;

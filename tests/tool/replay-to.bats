@@ -83,6 +83,21 @@ load one_spool
 	is "$(mq-consume U)" "$(seq 401 1000)"
 }
 
+@test "what was purged before a copy that was broken off went on is told" {
+	seq 100 | mq-publish T
+	mq-replay --to X --rate 20/s T &
+	copying=$!
+	until [ "$(mq-consume -q X 2> /dev/null | wc -l)" -gt 0 ]; do :; done
+	kill -KILL $copying
+	wait $copying || true
+	mq-topic purge -o 90 T
+	fails 0 mq-replay --to X T
+	has "$said" ' to 89 are not held any more'
+	is "$(mq-consume X | tail -n 10)" "$(seq 91 100)"
+	fails 0 mq-replay --to X T
+	case $said in *held*) echo "$said"; return 1 ;; esac
+}
+
 @test "into its own topic a range comes once more, and no more than once" {
 	seq 3 | mq-publish T
 	mq-replay --to T T
