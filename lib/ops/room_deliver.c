@@ -212,10 +212,11 @@ static int append_all(struct mq_rooms *r, struct mq_room_part *part, const struc
 		}
 		if (rc < 0) {
 			struct mq_err why = MQ_ERR_INIT;
+			int settled = some ? settle_target(r, part, &why) : 0; /* what found room is seen now, though the rest did not */
 
-			if (some) /* what found room is seen now, though the rest did not */
-				(void)settle_target(r, part, &why);
-			return rc;
+			if (settled < 0)
+				*err = why;
+			return settled < 0 ? settled : rc;
 		}
 		part->who.number = note->number + to;
 		from = to;

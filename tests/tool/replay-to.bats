@@ -87,7 +87,8 @@ load one_spool
 	seq 100 | mq-publish T
 	mq-replay --to X --rate 20/s T &
 	copying=$!
-	until [ "$(mq-consume -q X 2> /dev/null | wc -l)" -gt 0 ]; do :; done
+	begun() { mq-consume -q X 2> /dev/null | grep -q .; }
+	until_true begun
 	kill -KILL $copying
 	wait $copying || true
 	mq-topic purge -o 90 T
