@@ -194,7 +194,7 @@ struct mq_consume {
 	bool unsynced;                /* some are not */
 	int64_t sink_synced_ns;       /* when a file was */
 	int64_t look_ns;              /* how long the sink is left alone, growing while nothing moves */
-	int64_t active_ns;            /* when the last record came */
+	int64_t active_ns;            /* since when nothing came; 0: something did */
 	struct mq_handlers *handlers; /* NULL: to the sink */
 	struct mq_retry retry;
 	struct mq_once_state *once;   /* NULL: without --once */

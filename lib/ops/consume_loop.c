@@ -130,13 +130,15 @@ static bool all_ended(const struct mq_consume *c)
 	return true;
 }
 
-static bool idle_too_long(struct mq_consume *c)
+/* Nothing came for so long, and what was looked at last was looked at after that: a process that stood still (it was stopped, its
+ * disk was slow) looks once more before it ends. */
+static bool idle_too_long(struct mq_consume *c, int64_t looked_ns)
 {
 	if (!c->req->until_idle_ns)
 		return false;
-	if (!c->active_ns || (c->handlers && !mq_handlers_idle(c)))
+	if (!c->active_ns || c->pace_until_ns || (c->handlers && !mq_handlers_idle(c)))
 		c->active_ns = now_ns();
-	return now_ns() - c->active_ns >= c->req->until_idle_ns;
+	return looked_ns - c->active_ns >= c->req->until_idle_ns;
 }
 
 static void look_for_end(struct mq_consume *c)
@@ -214,6 +216,7 @@ static int step(struct mq_consume *c)
 static int turn(struct mq_consume *c)
 {
 	enum { BUSY = 4 };
+	int64_t looked_ns = c->req->until_idle_ns ? now_ns() : 0;
 	int rc = step(c);
 	if (rc < 0)
 		return rc;
@@ -230,11 +233,17 @@ static int turn(struct mq_consume *c)
 		mq_sleep_disarm(c);
 	if (!c->armed)
 		return mq_sleep_arm(c);
-	if (mq_stopping(c->mq) || idle_too_long(c))
+	if (mq_stopping(c->mq))
 		return 0;
 	rc = mq_waits_step(c);
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
+	if (!c->ended && idle_too_long(c, looked_ns)) {
+		c->ended = true;
+		if (c->handlers)
+			mq_handlers_stop(c);
+		return 0;
+	}
 	rc = mq_sleep(c);
 	if (c->handlers) /* whom to wait for changes with each of them */
 		mq_sleep_disarm(c);
@@ -245,14 +254,8 @@ int mq_consume_run(struct mq_consume *c)
 {
 	int rc = 0;
 	c->heard_ns = now_ns();
-	while (rc == 0 && !(c->ended && (!c->handlers || mq_handlers_idle(c)))) {
+	while (rc == 0 && !(c->ended && (!c->handlers || mq_handlers_idle(c))))
 		rc = turn(c);
-		if (rc == 0 && !c->ended && idle_too_long(c)) {
-			c->ended = true;
-			if (c->handlers)
-				mq_handlers_stop(c);
-		}
-	}
 	mq_sleep_disarm(c);
 	mq_waits_deaf(c);
 	if (c->listens)

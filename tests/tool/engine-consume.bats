@@ -74,6 +74,23 @@ idle() {
 }
 @test "--until-idle ends when nothing came for so long" { each idle; }
 
+stood_still() {
+	for topic in T U; do
+		[ $topic = T ] && how='' || how='-g g'
+		seq 2 | mq-publish $topic
+		: > out
+		mq-consume -f --until-idle 500ms $how $topic > out &
+		until_true lines out 2
+		kill -STOP $!
+		echo 3 | mq-publish $topic
+		sleep 0.8
+		kill -CONT $!
+		wait $!
+		is "$(cat out)" $'1\n2\n3'
+	done
+}
+@test "--until-idle of who stood still looks once more before it ends" { each stood_still; }
+
 end_at_start() {
 	mq-topic create --partitions 2 T
 	seq 1000 | mq-publish -p 0 T
