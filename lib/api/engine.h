@@ -366,9 +366,10 @@ struct mq_engine {
 	int (*remove_old)(struct mq_store *s, const char *topic, uint32_t p, uint64_t below, struct mq_gone *sum, struct mq_err *err);
 
 	/* Of each key all but the last record goes, of what is not appended to any more, where enough of it came since the last time; of
-	 * a store that is only looked at, what would be looked through is counted.  stopping(arg): -EINTR soon. */
-	int (*compact)(struct mq_store *s, struct mq_retain *r, const char *topic, uint32_t p, bool (*stopping)(void *arg), void *arg,
-	               struct mq_compacted_parts *sum, struct mq_err *err);
+	 * a store that is only looked at, what would be looked through is counted.  What lies whole below `below` is to go anyway.
+	 * stopping(arg): -EINTR soon. */
+	int (*compact)(struct mq_store *s, struct mq_retain *r, const char *topic, uint32_t p, uint64_t below,
+	               bool (*stopping)(void *arg), void *arg, struct mq_compacted_parts *sum, struct mq_err *err);
 
 	/* checking: as mq.h says; NULL where the engine has nothing to check. */
 	int (*check)(struct mq_store *s, const void *check_request, void *check_report, struct mq_err *err);

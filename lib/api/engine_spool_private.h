@@ -240,8 +240,8 @@ int mq_engine_spool_raise_log_start(struct mq_store *s, const char *topic, uint3
                                     int (*settle)(void *arg, uint64_t *offset, struct mq_err *err), void *arg, struct mq_err *err);
 int mq_engine_spool_remove_old(struct mq_store *s, const char *topic, uint32_t p, uint64_t below, struct mq_gone *sum,
                                struct mq_err *err);
-int mq_engine_spool_compact(struct mq_store *s, struct mq_retain *r, const char *topic, uint32_t p, bool (*stopping)(void *arg), void *arg,
-                            struct mq_compacted_parts *sum, struct mq_err *err);
+int mq_engine_spool_compact(struct mq_store *s, struct mq_retain *r, const char *topic, uint32_t p, uint64_t below,
+                            bool (*stopping)(void *arg), void *arg, struct mq_compacted_parts *sum, struct mq_err *err);
 /* engine_spool_room.c */
 int mq_engine_spool_room_open(struct mq_store *s, const char *room, uint32_t p, struct mq_waiting **ret, struct mq_err *err);
 void mq_engine_spool_room_close(struct mq_waiting *w);

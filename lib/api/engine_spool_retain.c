@@ -160,10 +160,10 @@ int mq_engine_spool_remove_old(struct mq_store *s, const char *topic, uint32_t p
 	return rc;
 }
 
-int mq_engine_spool_compact(struct mq_store *s, struct mq_retain *r, const char *topic, uint32_t p, bool (*stopping)(void *arg), void *arg,
-                            struct mq_compacted_parts *sum, struct mq_err *err)
+int mq_engine_spool_compact(struct mq_store *s, struct mq_retain *r, const char *topic, uint32_t p, uint64_t below,
+                            bool (*stopping)(void *arg), void *arg, struct mq_compacted_parts *sum, struct mq_err *err)
 {
-	struct mq_compact_options opt = {.dry_run = s->looks, .stopping = stopping, .arg = arg};
+	struct mq_compact_options opt = {.below = below, .dry_run = s->looks, .stopping = stopping, .arg = arg};
 	struct mq_compacted done = {0};
 	struct mq_cursor c;
 	struct mq_topic t;

@@ -29,6 +29,7 @@
 enum { MQ_COMPACT_TABLE_BYTES = 64 << 20 };
 
 struct mq_compact_options {
+	uint64_t below;              /* what ends here at the latest goes anyway, as what is below the log start does */
 	uint64_t segment_bytes;      /* small ones are joined up to this */
 	uint32_t dirty_millionths;   /* nothing is done where less than this part of the bytes was not compacted before */
 	int64_t tombstones_us;       /* how long a tombstone stays; -1: for ever */

@@ -53,6 +53,7 @@ static int look_at(struct mq_compacting *k, size_t i, const struct mq_segment_he
 static int survey_parts(struct mq_compacting *k)
 {
 	const struct mq_chain *chain = &k->c->chain;
+	uint64_t start = k->c->log_start > k->opt->below ? k->c->log_start : k->opt->below;
 	int rc = 0;
 
 	k->n = 0;
@@ -61,7 +62,7 @@ static int survey_parts(struct mq_compacting *k)
 	if (!k->part)
 		return mq_err_set(k->err, -ENOMEM, "no memory for %zu segments", chain->n);
 	for (size_t i = 0; i + 1 < chain->n && rc == 0; i++) {
-		if (chain->seg[i + 1].base_offset <= k->c->log_start)
+		if (chain->seg[i + 1].base_offset <= start)
 			continue; /* it goes anyway */
 		rc = look_at(k, i, k->n ? &k->part[k->n - 1].h : NULL, &k->part[k->n]);
 		k->n++;

@@ -164,14 +164,14 @@ static bool is_stopping(void *arg)
 }
 
 /* Of what is left then. */
-static int compact(struct partition *part, struct mq_err *err)
+static int compact(struct partition *part, uint64_t start, struct mq_err *err)
 {
 	struct mq_retaining *r = part->r;
 	int rc;
 
 	if (!part->facts || !part->facts->compacts || !r->e->compact)
 		return 0;
-	rc = r->e->compact(r->mq->store, r->memory, part->topic, part->number, is_stopping, r->mq, &part->compacted, err);
+	rc = r->e->compact(r->mq->store, r->memory, part->topic, part->number, start, is_stopping, r->mq, &part->compacted, err);
 	if (part->compacted.damaged)
 		mq_ops_notice(r->mq, 0, "%s:%u: %" PRIu64 " segments do not verify and were not compacted: run mq-check", part->topic, part->number,
 		              part->compacted.damaged);
@@ -203,7 +203,7 @@ static int free_partition(struct partition *part, struct mq_err *err)
 	if (rc == 0) {
 		rc = remove_parts(part, start, err);
 		if (rc == 0)
-			rc = compact(part, err);
+			rc = compact(part, start, err);
 		told = tell(part, start);
 	}
 	return rc < 0 ? rc : told;

@@ -82,6 +82,17 @@ second_reader() { python3 -B "$MQ_SRC/tests/reader.py" "$MQ_SPOOL" T 0 --raw; }
 	is "$(ls -l "$MQ_SPOOL/topics/T/0")" "$before"
 }
 
+@test 'a dry run counts what would go once: not as compacted, too' {
+	fill 1 400
+	mq-topic set T cleanup.policy=compact,delete retention.bytes=9000
+	said=$(mq-retain --dry-run)
+	would=$(sed -n 's/^T:0: would compact \([0-9]*\) .*/\1/p' <<<"$said")
+	mq-retain -v > did
+	[ -n "$would" ]
+	left=$(sed -n 's/^T:0: compacted \([0-9]*\) .*/\1/p' did)
+	is "$would" "$left"
+}
+
 @test 'what has no key stays, and so does a topic that is not compacted' {
 	mq-topic create T segment.bytes=4096 cleanup.policy=compact
 	for i in 1 2 3 4 5 6; do seq -f '%050.0f' $((i * 100)) $((i * 100 + 59)) | mq-publish T; done
