@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Archives: what retention removes is in them, whole, before it is gone; and what claims to be one is not believed.
 load one_spool
+load flip
 
 fill() { # N: so many records, in segments of some forty each
 	local i
@@ -147,7 +148,7 @@ bounded='ulimit -v 600000;'
 	mkdir a
 	fill 400
 	first=$(ls "$MQ_SPOOL"/topics/T/0/*.seg | head -n 1)
-	printf X | dd of="$first" bs=1 seek=2000 conv=notrunc status=none
+	flip "$first" 2000
 	fails 2 mq-retain --archive a
 	has "$said" 'damaged segments are not archived'
 	is "$(ls -A a)" ''

@@ -4,6 +4,7 @@
 # mq-check and the sorted files of a waiting room, a cache of what its log says: a flipped bit, and a file that verifies and is
 # wrong, are told and mended, and then all that waits comes.
 load one_spool
+load flip
 load clock
 
 delayed() { mq-topic delayed --json -n 0 T | sed -n 's/.*"delayed":\([0-9]*\).*/\1/p'; }
@@ -119,7 +120,7 @@ change() { # FILE STATEMENT
 	local at
 	for at in 3 20 60 4099 4103 4108 4120 8200; do
 		cp "${files[0]}" whole
-		printf '\377' | dd of="${files[0]}" bs=1 seek=$at conv=notrunc status=none
+		flip "${files[0]}" $at
 		cmp -s whole "${files[0]}" && continue
 		said=$(mq-check --json)
 		has "$said" '"kind":"cache"'
@@ -127,7 +128,7 @@ change() { # FILE STATEMENT
 		cp whole "${files[0]}"
 	done
 	is "$(mq-check)" ''
-	printf '\377' | dd of="${files[0]}" bs=1 seek=4120 conv=notrunc status=none
+	flip "${files[0]}" 4120
 	told 'does not verify'
 }
 

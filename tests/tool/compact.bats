@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # mq-retain compacts: of each key the last record stays, at its offset, for all that read it.
 load one_spool
+load flip
 
 tab=$'\t'
 segments() { ls "$MQ_SPOOL/topics/T/0" | grep -c '\.seg$'; }
@@ -180,7 +181,7 @@ second_reader() { python3 -B "$MQ_SRC/tests/reader.py" "$MQ_SPOOL" T 0 --raw; }
 @test 'a damaged segment stays as it is, and those behind it are compacted' {
 	fill 1 600
 	file=$(ls "$MQ_SPOOL/topics/T/0/"*.seg | sed -n 3p)
-	printf '\377' | dd of="$file" bs=1 seek=900 conv=notrunc status=none
+	flip "$file" 900
 	before=$(sha256sum "$file")
 	mq-retain 2> told
 	grep -q 'T:0: 1 segments do not verify and were not compacted: run mq-check' told
@@ -268,7 +269,7 @@ second_reader() { python3 -B "$MQ_SRC/tests/reader.py" "$MQ_SPOOL" T 0 --raw; }
 	mq-retain
 	[ "$(mq-consume T | wc -l)" -lt 90 ]
 	for file in $(compacted); do
-		printf '\377' | dd of="$file" bs=1 seek=100 conv=notrunc status=none
+		flip "$file" 100
 	done
 	mq-check > told
 	for file in $(compacted); do
@@ -289,7 +290,7 @@ second_reader() { python3 -B "$MQ_SRC/tests/reader.py" "$MQ_SPOOL" T 0 --raw; }
 	dead
 	mq-retain
 	file=$(compacted | head -n 1)
-	printf '\377' | dd of="$file" bs=1 seek=900 conv=notrunc status=none
+	flip "$file" 900
 	status=0
 	mq-check > told || status=$?
 	[ "$status" -ne 0 ]
@@ -324,7 +325,7 @@ hours_pass() {
 	dead
 	mq-retain
 	file=$(compacted)
-	printf '\377' | dd of="$file" bs=1 seek=700 conv=notrunc status=none
+	flip "$file" 700
 	before=$(sha256sum "$file")
 	for to in 400 600; do
 		fill $((to - 199)) $to
@@ -362,7 +363,7 @@ hours_pass() {
 	mq-retain
 	file=$(compacted | head -n 1)
 	cp "$file" backup
-	printf '\377' | dd of="$file" bs=1 seek=900 conv=notrunc status=none
+	flip "$file" 900
 	printf 'u7\t\n' | mq-publish -K "$tab" T
 	fill 41 100
 	mq-retain 2> told

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A topic that stores one record of an id: whoever publishes it, however often, whatever it is killed at.
 load one_spool
+load flip
 
 make() { mq-topic create "$@" payments; }
 ids() { mq-consume --format '%s\n' payments | sort; }
@@ -108,7 +109,7 @@ ids() { mq-consume --format '%s\n' payments | sort; }
 	seq 5000 | sed 's/.*/id-& payment/' > all
 	mq-publish --id-field 1 payments < all
 	mq-publish -q --id-field 1 payments < all
-	for f in spool/topics/payments/0/*.ids; do printf x | dd of="$f" bs=1 seek=5000 conv=notrunc status=none; done
+	for f in spool/topics/payments/0/*.ids; do flip "$f" 5000; done
 	mq-publish -q --id-field 1 payments < all
 	mq-consume payments | cmp - all
 }

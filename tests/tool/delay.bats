@@ -3,6 +3,7 @@
 # mq-test: timeout=900
 # Records that come later: parked until they are due, delivered by whoever is at work on the topic, listed, cancelled.
 load one_spool
+load flip
 
 now_us() { echo $((${EPOCHREALTIME/[.,]/})); }
 
@@ -119,7 +120,7 @@ delayed() { # TOPIC
 	seq 1 10000 > want
 	due=$(mq-topic delayed --json T | sed -n 's/.*"due_us":\([0-9]*\).*/\1/p' | tail -1)
 	files=("$MQ_SPOOL"/topics/wait@T@/0/*.ids)
-	printf X | dd of="${files[0]}" bs=1 seek=5000 conv=notrunc status=none
+	flip "${files[0]}" 5000
 	is "$(delayed T)" 10000
 	past "$due"
 	mq-consume T | cmp - want

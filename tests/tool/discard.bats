@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A backlog that is discarded into an archive: it holds what the group's places pass, before they do.
 load one_spool
+load flip
 
 place() { mq-group show -g g --json | sed -n "s/.*\"partition\":${1:-0},\"committed\":\([^,]*\),.*/\1/p"; }
 
@@ -135,7 +136,7 @@ place() { mq-group show -g g --json | sed -n "s/.*\"partition\":${1:-0},\"commit
 	mkdir a
 	(ulimit -f 1; fails 74 mq-drain -g g --discard --archive a T || fails 75 mq-drain -g g --discard --archive a T)
 	is "$(ls -A a)" ''
-	printf x | dd of="$(echo "$MQ_SPOOL"/topics/T/0/*.seg)" bs=1 seek=5000 conv=notrunc status=none
+	flip "$(echo "$MQ_SPOOL"/topics/T/0/*.seg)" 5000
 	fails 2 mq-drain -g g --discard --archive a T
 	has "$said" 'damaged segments are not archived'
 	is "$(ls -A a)" ''
