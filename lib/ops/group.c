@@ -189,6 +189,9 @@ static int ask_owner(struct mq *mq, const char *group, const char *topic, uint32
 
 	if (rc == MQ_ENOTOPIC)
 		return mq_ops_begin(mq); /* it never read here: nobody is at work */
+	if (rc > 0 && pid < 0)
+		return mq_err_set(&mq->err, MQ_EAGAIN, "group %s: %s:%" PRIu32 " is shared by %s; stop them first, or use --force", group, topic, p,
+		                  *member ? member : "members at work");
 	if (rc > 0)
 		return mq_err_set(&mq->err, MQ_EAGAIN, "group %s: %s:%" PRIu32 " is owned by %s, pid %" PRId64 "; stop it first, or use --force", group,
 		                  topic, p, *member ? member : "a member", pid);

@@ -226,6 +226,7 @@ cat_when_told='read -r x; echo "$x" >> begun; until [ -e go ] || [ -e "go-$x" ];
 	shares one -f T -- sh -c 'read -r x; echo $x >> done'
 	until_true stands committed 5
 	fails 75 mq-group seek -g g -o 2 T
+	has "$said" 'T:0 is shared by members at work'
 	mq-group seek -g g -o 2 --force T > /dev/null
 	got=0
 	wait "$one" || got=$?
