@@ -141,6 +141,8 @@ static void note(struct facts *f, size_t at, char *w[WORDS], int n)
 		fact(f, at, FACT_SEND, NULL, w + 1, n - 1);
 	else if (n > 2 && strcmp(w[0], "dies") == 0)
 		fact(f, at, FACT_DIES, NULL, w + 1, n - 1);
+	else if (n > 2 && strcmp(w[0], "retries") == 0)
+		fact(f, at, FACT_RETRIES, NULL, w + 1, n - 1);
 	else if (n > 2 && strcmp(w[0], "copies") == 0)
 		fact(f, at, FACT_COPIES, NULL, w + 1, n - 1);
 	else if (n > 2 && strcmp(w[0], "archives") == 0)

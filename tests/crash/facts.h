@@ -15,7 +15,8 @@
  *	line  ack delayed T SERIAL COUNT            they will
  *	line  ack cancelled T SERIAL                it will not
  *	note  dies T P                              a handler that always fails is about to be given its records, for g: they go to T.dead
- *	line  ack died T P OFFSET                   all before it did
+ *	note  retries T P                           the same, but each is tried once more, an hour later: until then it waits
+ *	line  ack died T P OFFSET                   all before it did, or wait
  *	note  copies T P                            a run is about to copy it into u
  *	line  ack copied T P                        it did
  *	note  archives T P                          what goes of it is put into archives, in the directory `archives`
@@ -71,7 +72,7 @@ enum fact_kind {
 	FACT_HARM, FACT_COMPACTS, FACT_FORGET, FACT_MOVE_TRY, FACT_MOVED,
 	FACT_ONCE_TRY, FACT_SHARE_TRY, FACT_HANDLED, FACT_FAILS, FACT_DONE, FACT_SHARED, FACT_FAILED,
 	/* partition and offset are the two numbers that follow */
-	FACT_DIES, FACT_DIED, FACT_COPIES, FACT_COPIED, FACT_ARCHIVES, FACT_HERE, FACT_DELAYS, FACT_CANCELS, FACT_DELAYED, FACT_CANCELLED,
+	FACT_DIES, FACT_RETRIES, FACT_DIED, FACT_COPIES, FACT_COPIED, FACT_ARCHIVES, FACT_HERE, FACT_DELAYS, FACT_CANCELS, FACT_DELAYED, FACT_CANCELLED,
 	FACT_SEND, FACT_SENT, FACT_TAKING, FACT_TAKEN, FACT_TOOK, FACT_GROWS, FACT_GROWN,
 };
 

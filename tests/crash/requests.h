@@ -5,8 +5,8 @@
 
 #include "api/mq.h"
 
-/* mq-consume -g g --retries 0 t -- false */
-static inline int request_letters(struct mq *mq, uint64_t count)
+/* mq-consume -g g --retries N --backoff 1h t -- false */
+static inline int request_retries(struct mq *mq, uint64_t count, uint64_t retries)
 {
 	static const char *const topic = "t";
 	static const int64_t all = -1;
@@ -23,7 +23,14 @@ static inline int request_letters(struct mq *mq, uint64_t count)
 	req.argv = argv;
 	req.envp = envp;
 	req.retry = true;
+	req.retries = retries;
+	req.backoff = "1h";
 	return mq_consume(mq, &req, &report);
+}
+
+static inline int request_letters(struct mq *mq, uint64_t count)
+{
+	return request_retries(mq, count, 0);
 }
 
 /* mq-replay --to u t */

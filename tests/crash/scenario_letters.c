@@ -42,6 +42,31 @@ static void records_die(void)
 	end();
 }
 
+/* They are put aside: their hour has not come when the power goes. */
+static void try_again_later(uint64_t count, uint64_t place)
+{
+	note("retries t 0");
+	if (request_retries(mq, count, 1) < 0)
+		fail("consume: %s", mq_why(mq));
+	ack("died t 0 %llu", (unsigned long long)place);
+}
+
+static void retries_are_put_aside(void)
+{
+	begin();
+	try_again_later(4, 4);
+	pub_durable(&a, 2, 40);
+	try_again_later(0, 8);
+	end();
+}
+
+static void put_aside_in_vain(void)
+{
+	mq = session();
+	note("retries t 0");
+	(void)request_retries(mq, 4, 1);
+}
+
 static void give_up_in_vain(void)
 {
 	mq = session();
@@ -102,6 +127,16 @@ static void letters_are_found(void)
 	end();
 }
 
+/* Its transfer into the room is begun; and some of it is in the room. */
+static void a_putter_aside_dies(void)
+{
+	begin();
+	dies(put_aside_in_vain, "fdatasync", 1, "intents@t@");
+	dies(put_aside_in_vain, "pwritev", 1, "wait@t@");
+	try_again_later(0, 6);
+	end();
+}
+
 static void a_run_dies(void)
 {
 	begin();
@@ -118,6 +153,8 @@ const struct scenario scenarios_letters[] = {
     {"records-die", records_die},
     {"a-giver-up-dies", a_giver_up_dies},
     {"letters-are-found", letters_are_found},
+    {"retries-are-put-aside", retries_are_put_aside},
+    {"a-putter-aside-dies", a_putter_aside_dies},
     {"a-range-is-copied", a_range_is_copied},
     {"a-run-dies", a_run_dies},
     {NULL, NULL},

@@ -22,7 +22,8 @@ ONE_IN = 10 if os.environ.get('MQ_PASS') == 'sanitize' else 1
 # Of the longest ones, which do much the same again and again, one state in so many; MQ_STATES=all: all of all.
 LONG = {'ids-are-marked': 8, 'members-share': 6, 'halves-are-turned': 6, 'turns-are-cut-short': 10, 'the-file-is-replaced': 10, 'sharers-are-evicted': 8,
         'keys-are-compacted': 24, 'a-compaction-dies': 12, 'delayed-records-come': 5, 'a-delivery-dies': 5, 'a-room-is-emptied': 16,
-        'what-goes-is-archived': 16, 'an-archiver-dies': 8, 'records-die': 32, 'a-giver-up-dies': 32, 'letters-are-found': 32, 'a-range-is-copied': 16,
+        'what-goes-is-archived': 16, 'an-archiver-dies': 8, 'records-die': 32, 'a-giver-up-dies': 32, 'letters-are-found': 32, 'retries-are-put-aside': 32,
+        'a-putter-aside-dies': 32, 'a-range-is-copied': 16,
         'a-run-dies': 16,
         'it-grows': 80, 'it-grows-to-no-multiple': 80, 'a-growth-comes-to-nothing': 80, 'a-growth-is-hardly-begun': 80}
 
