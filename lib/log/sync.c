@@ -241,6 +241,7 @@ int mq_log_wait(struct mq_log *log, const struct mq_log_ticket *ticket, enum mq_
 {
 	struct mq_patience p = mq_patience_at_least(log->patience, SHORT_NS);
 	int64_t end_ns = 0;
+	bool late = false; /* who stood still tries once more: what was waited for may have come, or its byte be free */
 	int m = 0;
 
 	if (level == MQ_ACK_NONE)
@@ -265,8 +266,9 @@ int mq_log_wait(struct mq_log *log, const struct mq_log_ticket *ticket, enum mq_
 			rc = await(log, ticket, level, &m, end_ns, err);
 		if (rc != 0)
 			return rc < 0 ? rc : 0;
-		if (end_ns >= 0 && mq_sys->clock_ns(MQ_CLOCK_MONOTONIC) >= end_ns)
+		if (late)
 			return mq_log_too_late(ticket, &p, err);
+		late = end_ns >= 0 && mq_sys->clock_ns(MQ_CLOCK_MONOTONIC) >= end_ns;
 	}
 }
 

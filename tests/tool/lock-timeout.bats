@@ -179,3 +179,22 @@ kill_leaders() {
 	is "$(mq-consume T | grep -c y)" 1
 	mq-check
 }
+
+stands() { grep -q '^State:.T' "/proc/$1/status"; }
+
+@test "who stood still for longer than it waits tries once more to make it durable" {
+	mq-publish -m one T
+	traced=$MQ_BUILD/tests/traced/mq-publish
+	MQ_TEST_FAULT=fdatasync:1:path=.seg:stop-before $traced -m leads T &
+	leader=$!
+	until_true stands $leader
+	MQ_TEST_FAULT=futex_wait:1:stop-after $traced --timeout 1s -m waits T &
+	waiter=$!
+	until_true stands $waiter
+	kill -CONT $leader
+	wait $leader
+	sleep 1.2
+	kill -CONT $waiter
+	wait $waiter
+	is "$(mq-consume T)" $'one\nleads\nwaits'
+}
