@@ -71,6 +71,7 @@ struct mq_job {
 	int64_t limit_ns;          /* when it is to be ended; 0: never */
 	int signal_sent;
 	bool late;                 /* it was ended for its time */
+	bool anew;                 /* it was given its time once more */
 	bool cut;                  /* it was ended because it could not be talked to */
 	int err[2];                /* its stderr, to be read, and its own end; 0: there is none */
 	int err_nth;               /* in the wait */

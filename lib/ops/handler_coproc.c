@@ -155,6 +155,7 @@ static struct mq_task *take_first(struct mq_job *j)
 	struct mq_task *t = j->task;
 	j->task = t->next_in_job;
 	j->tasks--;
+	j->anew = false;
 	return t;
 }
 

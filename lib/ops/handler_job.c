@@ -9,7 +9,7 @@
 #include "sys/sys.h"
 
 enum { PIPE_SAFE_BYTES = 4096 }; /* what an empty pipe takes for certain */
-static const int64_t SECOND_NS = 1000000000;
+static const int64_t SECOND_NS = 1000000000, STOOD_NS = 200000000;
 
 static int64_t now_ns(void)
 {
@@ -98,7 +98,7 @@ int mq_job_start(struct mq_consume *c, struct mq_job *j, const struct mq_task *t
 	if (j->pidfd < 0)
 		j->pidfd = -1;
 	j->signal_sent = 0;
-	j->late = j->cut = false;
+	j->late = j->cut = j->anew = false;
 	j->written = 0;
 	j->limit_ns = 0;
 	return 0;
@@ -245,9 +245,24 @@ void mq_job_cut(struct mq_job *j)
 	end_it(j, SIGKILL);
 }
 
+/* Nobody was there when its time was over: this process stood still (it was stopped, its disk was slow), and it may have waited for
+ * just that, with half of its input, or a pipe full of answers.  It gets its time anew, once. */
+static bool stood_still(const struct mq_consume *c, struct mq_job *j, int64_t now)
+{
+	if (!j->task || j->anew || j->signal_sent || !c->req->time_limit_ns || now - j->limit_ns < STOOD_NS)
+		return false;
+	j->anew = true;
+	j->limit_ns = now + c->req->time_limit_ns;
+	for (struct mq_task *t = j->task; t; t = t->next_in_job)
+		t->limit_ns = j->limit_ns;
+	return true;
+}
+
 void mq_job_hurry(struct mq_consume *c, struct mq_job *j)
 {
 	int64_t now = now_ns(), stop_ns = c->handlers->stop_ns;
+	if (j->limit_ns && now >= j->limit_ns && stood_still(c, j, now))
+		return;
 	if (j->limit_ns && now >= j->limit_ns && j->signal_sent != SIGKILL) {
 		j->late |= j->signal_sent == 0;
 		end_it(j, j->signal_sent ? SIGKILL : SIGTERM);

@@ -50,6 +50,22 @@ print(json.loads(sys.stdin.readline())["headers"].get(sys.argv[1], "-"))' "$1"
 	is "$(header mq-reason)" 'timed out'
 }
 
+@test "a handler that waited for a consumer that stood still has not failed" {
+	head -c 300000 /dev/zero | tr '\0' x > long # more than a pipe takes
+	for _ in 1 2 3; do cat long; echo; done | mq-publish T
+	for how in "" --coproc; do
+		rm -f begun
+		mq-consume -g "g$how" $how --time-limit 1s --retries 0 T -- bash -c 'touch begun; while read -r _; do echo ok; done' > said 2>&1 &
+		until_true test -e begun
+		kill -STOP $!
+		sleep 1.5
+		kill -CONT $!
+		wait $!
+		is "$(committed "g$how")" 3
+	done
+	fails 66 mq-consume T.dead
+}
+
 @test "others go on while one waits for its time, and the place waits for it" {
 	seq 50 | mq-publish T
 	mq-consume -q -g g --retries 1 --backoff 500ms T -- sh -c 'read -r n; echo $n; [ $n != 7 ] || [ "$MQ_ATTEMPT" = 2 ]' > out
