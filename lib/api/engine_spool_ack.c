@@ -16,15 +16,19 @@ static int ack_as_owner(struct mq_spool *s, const char *group, struct mq_topic *
 {
 	struct mq_membership nobody = {.spool = s, .file = -1, .dir = -1, .makes_none = true};
 	struct mq_ownership o;
+	uint64_t before;
 	int rc;
 
 	snprintf(nobody.group, sizeof nobody.group, "%s", group);
 	rc = mq_ownership_take(&o, &nobody, t, p, 0, err);
 	if (rc <= 0)
 		return rc; /* owned: the owner was rung */
+	before = o.commit.offset;
 	rc = mq_acks_merge(&o, err);
 	if (rc == 0)
 		rc = mq_ownership_sync(&o, err);
+	if (rc == 0 && o.commit.offset > before)
+		mq_group_ring(o.g->dir); /* what has grown may wait for it */
 	mq_ownership_release(&o);
 	return rc;
 }

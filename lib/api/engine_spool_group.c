@@ -414,6 +414,8 @@ int mq_engine_spool_group_seek(struct mq_store *s, const char *group, const char
 		rc = mq_err_set(err, MQ_EAGAIN, "group %s: %s:%u has an owner at work; stop it first, or use --force", group, topic, p);
 	if (rc == 1) {
 		rc = mq_ownership_seek(&o, offset, err);
+		if (rc == 0)
+			mq_group_ring(o.g->dir); /* what has grown may wait for it */
 		mq_ownership_release(&o);
 	}
 	mq_topic_release(&t);

@@ -453,3 +453,32 @@ logged() { [ "$(cat log 2> /dev/null | wc -l)" -ge "$1" ]; }
 	is "$(mq-topic show --json T | sed -n 's/.*"partition":1,"log_start":\([0-9]*\),.*/\1/p')" 80
 	mq-topic purge T:1
 }
+
+# It sleeps, and by its own clock nothing is about to wake it.
+sleeps() { # PID
+	local before
+	before=$(grep ^voluntary "/proc/$1/status")
+	sleep 0.4
+	[ "$(grep ^voluntary "/proc/$1/status")" = "$before" ]
+}
+
+# 1 and 2 in T:0, and behind the growth 3 in T:1.
+grown() {
+	seq 2 | mq-publish T
+	mq-rebalance -q --partitions 2 T
+	echo 3 | mq-publish T:1
+}
+
+@test "who waits for what nobody has at work goes on when that is done by hand" {
+	grown
+	mq-consume --manual --timeout 0 -g commit T:0 > positions 2> said || [ $? = 75 ]
+	for how in seek commit; do
+		in_background waits mq-consume -f -g $how T:1
+		until_true grep -q 'the topic has grown' waits.said
+		until_true sleeps "$waits"
+		if [ $how = seek ]; then mq-group seek -q -g seek -p 0 -o end T; else mq-group commit -g commit < positions; fi
+		timeout 5 bash -c "until [ -s waits.out ]; do sleep 0.01; done"
+		kill "$waits"
+		wait "$waits" || [ $? = 143 ]
+	done
+}
