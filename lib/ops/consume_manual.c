@@ -65,6 +65,9 @@ static int merge(struct mq_consume *c, struct mq_feed *f)
 			f->committed = f->done = at;
 			f->next = at > f->next ? at : f->next;
 			c->acks_ns = c->acks_ns ? acks_deadline(c) : 0;
+			rc = mq_barrier_committed(c, f);
+			if (rc < 0)
+				return rc;
 		}
 		while (f->passed_at < f->passed_n && f->passed[f->passed_at].to <= at)
 			f->passed_at++;

@@ -482,3 +482,23 @@ grown() {
 		wait "$waits" || [ $? = 143 ]
 	done
 }
+
+@test "who takes in acknowledgements up to where a growth begins wakes those who wait for that" {
+	grown
+	for what in T:1 T; do
+		group=${what/:/}
+		in_background prints mq-consume -f --manual -g "$group" T:0
+		until_true lines prints.out 2
+		in_background waits mq-consume -f -v -g "$group" "$what"
+		until_true grep -q 'the topic has grown' waits.said
+		until_true sleeps "$waits"
+		kill -STOP "$prints" # so that what is rung when they come is heard and over
+		mq-group commit -g "$group" < prints.out
+		until_true sleeps "$waits"
+		kill -CONT "$prints"
+		timeout 5 bash -c "until [ -s waits.out ]; do sleep 0.01; done"
+		kill "$waits" "$prints"
+		wait "$waits" || [ $? = 143 ]
+		wait "$prints" || [ $? = 143 ]
+	done
+}
