@@ -438,6 +438,7 @@ int mq_given_drain(struct mq_consume *c);
 
 int mq_manual_pass(struct mq_consume *c, struct mq_feed *f, uint64_t from, uint64_t to);
 int mq_manual_merge(struct mq_consume *c);
+int mq_manual_merge_of(struct mq_consume *c, struct mq_feed *f);
 /* All of f is printed, and acknowledgements are waited for no longer: who reads positions may wait for their end. */
 bool mq_manual_is_over(struct mq_consume *c, const struct mq_feed *f);
 int mq_manual_finish(struct mq_consume *c);

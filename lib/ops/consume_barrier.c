@@ -256,6 +256,11 @@ static int is_done(struct mq_consume *c, struct mq_feed *f, const struct mq_barr
 		rc = other->committed >= b->offset;
 	else
 		rc = others_place(c, f, b);
+	if (rc == 0 && other && other->owner && mq_manual_is_over(c, other)) { /* who stood still has not seen what came in time */
+		rc = mq_manual_merge_of(c, other);
+		if (rc == 0)
+			rc = other->committed >= b->offset;
+	}
 	if (rc == 0 && (f->barrier_looked != c->wakes || (other && mq_manual_is_over(c, other)))) {
 		tell(c, f, b, !other);
 		rc = give_up(c, f, b, other);

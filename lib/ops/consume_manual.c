@@ -80,6 +80,11 @@ static int merge(struct mq_consume *c, struct mq_feed *f)
 	}
 }
 
+int mq_manual_merge_of(struct mq_consume *c, struct mq_feed *f)
+{
+	return merge(c, f);
+}
+
 int mq_manual_merge(struct mq_consume *c)
 {
 	int rc = 0;

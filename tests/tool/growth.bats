@@ -502,3 +502,16 @@ grown() {
 		wait "$prints" || [ $? = 143 ]
 	done
 }
+
+@test "acknowledgements that came in time while it stood still let a run by hand go on behind a growth" {
+	grown
+	in_background prints mq-consume --manual --timeout 1s -g g T
+	until_true lines prints.out 2
+	kill -STOP "$prints"
+	mq-group commit -g g < prints.out
+	sleep 1.2
+	kill -CONT "$prints"
+	until_true lines prints.out 3
+	tail -n 1 prints.out | mq-group commit -g g
+	wait "$prints"
+}
