@@ -515,3 +515,27 @@ grown() {
 	tail -n 1 prints.out | mq-group commit -g g
 	wait "$prints"
 }
+
+stands() { grep -q '^State:.T' "/proc/$1/status"; }
+stands_or_sleeps() { stands "$1" || sleeps "$1"; }
+
+@test "what is done between a look at what is waited for and the sleep that follows is seen" {
+	grown
+	steady=0
+	for ((n = 1; ; n++)); do
+		MQ_TEST_FAULT=watch_add:$n:stop-before in_background waits "$MQ_BUILD/tests/traced/mq-consume" -f -g "g$n" T:1 -- cat
+		until_true stands_or_sleeps "$waits"
+		if ! stands "$waits"; then
+			mq-publish -q -m more T:1 # wakes it, for nothing
+			until_true stands_or_sleeps "$waits"
+			stands "$waits" || break # there were fewer calls
+			mq-group seek -q -g "g$n" -p 0 -o end T
+			kill -CONT "$waits"
+			timeout 5 bash -c "until [ -s waits.out ]; do sleep 0.01; done"
+			steady=$((steady + 1))
+		fi
+		kill -9 "$waits"
+		wait "$waits" || true
+	done
+	[ $steady -ge 2 ]
+}
