@@ -125,7 +125,7 @@ int mq_sleep_arm(struct mq_consume *c)
 	c->armed_places = w->slots_n;
 	if (rc >= 0 && (!c->req->share || mq_share_listens(c)))
 		rc = arm_places(c);
-	c->wakes++; /* who waits for another's place looks once more: it may have got there before this was armed */
+	mq_grow_heard(c); /* another's place, or topic.conf, may have got there before this was armed: it is looked at once more */
 	c->armed_places = w->slots_n;
 	if (rc >= 0)
 		rc = arm_feeds(c);

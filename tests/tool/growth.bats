@@ -539,3 +539,24 @@ stands_or_sleeps() { stands "$1" || sleeps "$1"; }
 	done
 	[ $steady -ge 2 ]
 }
+
+@test "a growth that is named between a look at topic.conf and the sleep that follows is followed" {
+	for n in 1 2 3; do
+		mq-topic create --partitions 1 T
+		seq 2 | mq-publish T
+		MQ_TEST_FAULT=renameat:2:path=topic.conf:stop-before in_background grows "$MQ_BUILD/tests/traced/mq-rebalance" -q --partitions 2 T
+		until_true stands "$grows"
+		MQ_TEST_FAULT=watch_add:$n:stop-before in_background follows "$MQ_BUILD/tests/traced/mq-consume" -f T
+		until_true lines follows.out 2
+		until_true stands_or_sleeps "$follows"
+		kill -CONT "$grows"
+		wait "$grows"
+		kill -CONT "$follows"
+		until_true sleeps "$follows"
+		echo 3 | mq-publish T:1
+		timeout 5 bash -c "until [ \$(wc -l < follows.out) = 3 ]; do sleep 0.01; done"
+		kill -9 "$follows"
+		wait "$follows" || true
+		mq-topic delete -q T
+	done
+}
