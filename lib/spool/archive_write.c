@@ -52,9 +52,9 @@ static int verify(struct writing *w, const struct mq_segment *seg, struct mq_arc
 	mq_scan_reset(&scan, seg);
 	while (rc == 1 && pos < s->bytes) {
 		rc = mq_scan_batch(&scan, pos, s->bytes, &b, &body, w->err);
-		if (rc == 1 && mq_batch_len(&b) > MQ_ARCHIVE_BATCH_MAX)
+		if (rc == 1 && (mq_batch_len(&b) > MQ_ARCHIVE_BATCH_MAX || b.raw_len > MQ_ARCHIVE_BATCH_MAX)) /* no reader takes it */
 			rc = mq_err_set(w->err, MQ_EUSAGE, "segment %s: a batch of %llu bytes is more than an archive takes", seg->name,
-			                (unsigned long long)mq_batch_len(&b));
+			                (unsigned long long)(b.raw_len > mq_batch_len(&b) ? b.raw_len : mq_batch_len(&b)));
 		pos += rc == 1 ? mq_batch_len(&b) : 0;
 	}
 	mq_scan_release(&scan);

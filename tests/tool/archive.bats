@@ -144,6 +144,22 @@ bounded='ulimit -v 600000;'
 	is "$(mq-consume T | wc -l)" 400
 }
 
+@test "a batch that no reader of archives has memory for is not archived, however small compression made it" {
+	mkdir a
+	mq-topic create T max.message.bytes=80M compression.type=zstd segment.bytes=4K retention.bytes=0
+	head -c 70000000 /dev/zero | mq-publish --one T
+	head -c 5000 /dev/urandom | mq-publish --one T # its segment is full
+	mq-publish -m small T
+	fails 64 mq-retain --archive a
+	has "$said" 'a batch of 70000'
+	fails 64 mq-drain -g g --discard --archive b.zst T
+	has "$said" 'more than an archive takes'
+	is "$(ls -A a)" ''
+	[ ! -e b.zst ]
+	is "$(mq-consume -o 0..1 --format %S T)" 70000000
+	is "$(mq-drain -g g --format '%S ' T)" '70000000 5000 5 '
+}
+
 @test "a damaged segment is not archived, and stays" {
 	mkdir a
 	fill 400
