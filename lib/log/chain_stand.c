@@ -34,16 +34,27 @@ static int list(struct mq_chain *c, int dir, struct mq_err *err)
 }
 
 /* The next of those listed whose file is there, verifies and is of this partition: 1, 0 at the end.  for_id: only those that may
- * stand for it; NULL: all. */
+ * stand for it; NULL: all.  alone: what it stands for is not there, so one that cannot be opened (permission, descriptors) is no
+ * damage, which readers would pass over, but an error. */
 static int next_marked(const struct mq_chain *c, int dir, const struct mq_segment_header *sibling, const struct mq_segment_id *for_id,
-                       size_t *at, struct mq_segment *ret)
+                       bool alone, size_t *at, struct mq_segment *ret, struct mq_err *err)
 {
 	while (*at < c->stands.len) {
+		struct mq_err why = MQ_ERR_INIT;
 		struct mq_chain_name n;
+		int rc;
 
 		memcpy(&n, c->stands.p + *at, sizeof n);
 		*at += sizeof n;
-		if ((for_id && !mq_segment_id_marked_for(n.id4, for_id)) || mq_segment_open(ret, dir, n.base, n.id4, false, NULL) < 0)
+		if (for_id && !mq_segment_id_marked_for(n.id4, for_id))
+			continue;
+		rc = mq_segment_open(ret, dir, n.base, n.id4, false, &why);
+		if (rc < 0 && alone && rc != -ENOENT && rc != MQ_EDAMAGE) {
+			if (err)
+				*err = why;
+			return rc;
+		}
+		if (rc < 0)
 			continue; /* removed, or damaged: what it stands for may still be there */
 		if (ret->h.reason == MQ_SEGMENT_COMPACT && mq_chain_siblings(&ret->h, sibling))
 			return 1;
@@ -73,7 +84,7 @@ int mq_chain_stand_in(struct mq_chain *c, int dir, const struct mq_segment_heade
 	if (rc < 0)
 		return rc;
 	mq_segment_init(ret);
-	while (next_marked(c, dir, next, &next->pred_id, &at, &s) == 1) {
+	while ((rc = next_marked(c, dir, next, &next->pred_id, again, &at, &s, err)) == 1) {
 		if (stands_before(&s.h, next) && (ret->fd < 0 || is_later(&s.h, &ret->h))) {
 			mq_segment_release(ret);
 			*ret = s;
@@ -81,7 +92,9 @@ int mq_chain_stand_in(struct mq_chain *c, int dir, const struct mq_segment_heade
 			mq_segment_release(&s);
 		}
 	}
-	return ret->fd >= 0;
+	if (rc < 0)
+		mq_segment_release(ret);
+	return rc < 0 ? rc : ret->fd >= 0;
 }
 
 bool mq_chain_replaces(const struct mq_segment_header *s, const struct mq_segment_header *h)
@@ -98,11 +111,11 @@ int mq_chain_is_replaced(struct mq_chain *c, int dir, const struct mq_segment_he
 
 	if (rc < 0)
 		return rc;
-	while (!found && next_marked(c, dir, h, NULL, &at, &s) == 1) {
+	while (!found && (rc = next_marked(c, dir, h, NULL, true, &at, &s, err)) == 1) {
 		found = mq_chain_replaces(&s.h, h);
 		mq_segment_release(&s);
 	}
-	return found;
+	return rc < 0 ? rc : found;
 }
 
 bool mq_chain_joins(const struct mq_segment_header *pred, const struct mq_segment_header *next)

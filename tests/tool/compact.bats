@@ -319,6 +319,21 @@ hours_pass() {
 	mq-check
 }
 
+@test 'a compacted segment that one may not open is no damage, and no group passes it' {
+	needs_users
+	fill 1 600
+	mq-retain
+	dead
+	mq-retain # what it stands for is gone
+	chmod -R o+rwX "$MQ_SPOOL"
+	chmod 600 $(compacted) # as root leaves one in the spool of a service
+	fails 77 nobody mq-consume T
+	has "$said" 'permission denied'
+	fails 77 nobody mq-consume -g g T
+	chmod 644 $(compacted)
+	is "$(nobody mq-consume -g g T | tail -n 10)" "$(lasts 600)"
+}
+
 @test 'a small compacted segment that is damaged does not keep the others from being compacted, nor is it joined to any' {
 	fill 1 200
 	mq-retain
