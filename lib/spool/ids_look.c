@@ -161,6 +161,8 @@ static int begin(struct mq_ids_look *o, struct mq_err *err)
 		rc = find_floor(o, err);
 	if (rc == 0)
 		rc = load_files(o, &o->from, err);
+	if (rc == 0)
+		rc = mq_sorted_files_cut(&o->files, &o->cursor, &o->from, err);
 	o->next = o->from;
 	return rc < 0 ? rc : mq_cursor_seek(&o->cursor, o->next, err);
 }

@@ -65,6 +65,8 @@ int mq_room_load(struct mq_waiting_room *r, struct mq_err *err)
 		r->files.log_start = r->files.wanted = r->cursor.log_start;
 		int rc = mq_sorted_files_load(&r->files, &r->from, err);
 
+		if (rc == 0 && !r->readonly)
+			rc = mq_sorted_files_cut(&r->files, &r->cursor, &r->from, err);
 		leave_out(r);
 		mq_buf_clear(&r->bounds);
 		mq_buf_clear(&r->gone);

@@ -126,6 +126,20 @@ int mq_sorted_files_load(struct mq_sorted_files *o, uint64_t *ret_end, struct mq
 	return rc;
 }
 
+int mq_sorted_files_cut(struct mq_sorted_files *o, struct mq_cursor *c, uint64_t *end, struct mq_err *err)
+{
+	int rc = 0;
+
+	for (int i = 0; rc == 0 && o->n > 0 && *end > c->visible_offset && i < MQ_SORTED_FILES_MAX; i++) {
+		rc = mq_cursor_refresh(c, err); /* or it was made since */
+		if (rc == 0 && *end > c->visible_offset) {
+			mq_sorted_files_remove(o, o->n - 1);
+			rc = mq_sorted_files_load(o, end, err);
+		}
+	}
+	return rc;
+}
+
 void mq_sorted_files_release(struct mq_sorted_files *o)
 {
 	while (o->n > 0)

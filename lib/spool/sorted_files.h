@@ -28,6 +28,9 @@ struct mq_sorted_files {
 
 /* Find the files that cover what is wanted and held; *ret_end: how far they do. */
 int mq_sorted_files_load(struct mq_sorted_files *o, uint64_t *ret_end, struct mq_err *err);
+/* Of those that were just found and reach beyond the log none is kept: they were made of another one, before a backup was put back, or
+ * came into a copy behind what they were made of, and of other records at these offsets they would know nothing. */
+int mq_sorted_files_cut(struct mq_sorted_files *o, struct mq_cursor *c, uint64_t *end, struct mq_err *err);
 void mq_sorted_files_release(struct mq_sorted_files *o);
 /* The sorted entries of the unit that ends at `end` as a file; and neighbours that make a whole of twice the size as one. */
 int mq_sorted_files_add(struct mq_sorted_files *o, uint64_t end, const struct mq_ids_entry *entries, size_t n, struct mq_err *err);

@@ -104,6 +104,19 @@ ids() { mq-consume --format '%s\n' payments | sort; }
 	mq-consume payments | cmp - all
 }
 
+@test 'a backup that is put back over the spool lets nothing in: files of ids that came since are of another log' {
+	make -X dedupe.ms=1d
+	seq 4000 | sed 's/.*/id-& payment/' | mq-publish --id-field 1 payments
+	cp -a spool backup
+	seq 4001 4200 | sed 's/.*/lost-& payment/' | mq-publish --id-field 1 payments
+	mq-publish --id more -m more payments # a process that finds a whole unit
+	ls spool/topics/payments/0/*4096.ids
+	cp -a backup/. spool/
+	for i in 1 2; do seq 200 | sed 's/.*/new-& payment/' | mq-publish -q --id-field 1 payments; done
+	is "$(mq-consume payments | wc -l)" 4200
+	is "$(mq-check)" ''
+}
+
 @test 'a file of ids that does not verify is made anew, and lets nothing in' {
 	make -X dedupe.ms=1d
 	seq 5000 | sed 's/.*/id-& payment/' > all

@@ -128,6 +128,21 @@ delayed() { # TOPIC
 	mq-check
 }
 
+@test "a backup that is put back over the spool: who looks then takes away the sorted files of what waited since" {
+	seq 1 4000 | mq-publish --delay 1d T
+	cp -a "$MQ_SPOOL" backup
+	seq 1 200 | mq-publish --delay 1d T
+	ls "$MQ_SPOOL"/topics/wait@T@/0/*4096.ids
+	cp -a backup/. "$MQ_SPOOL/"
+	mq-consume T
+	seq 1 200 > want
+	mq-publish --delay 1s T < want
+	past "$(due_us T)"
+	mq-consume T | cmp - want
+	is "$(delayed T)" 4000
+	is "$(mq-check)" ''
+}
+
 @test "a topic in which nothing waits pays one look for its room, whatever is published and read" {
 	command -v strace > /dev/null || skip 'no strace'
 	seq 1 100 | mq-publish T
