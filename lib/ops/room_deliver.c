@@ -182,12 +182,24 @@ static uint32_t shrink(struct mq_rooms *r, const struct mq_room_part *part, uint
 	return room.records > 0 && room.records < most ? (uint32_t)room.records : most;
 }
 
+/* What was left out at the end is told by no number in the target, and what it was left out for may be purged: a note says that all
+ * is done. */
+static int close_note(struct mq_rooms *r, struct mq_room_part *part, const struct mq_room_note *note, struct mq_err *err)
+{
+	struct mq_room_note done = *note;
+
+	done.kind = MQ_ROOM_MOVED;
+	done.number += done.n;
+	done.n = 0;
+	return mq_rooms_note(r, part, &done, NULL, err);
+}
+
 static int append_all(struct mq_rooms *r, struct mq_room_part *part, const struct mq_room_note *note, const uint64_t *offsets, struct mq_err *err)
 {
 	uint64_t held = part->who.number > note->number ? part->who.number - note->number : 0;
 	uint32_t from = held < note->n ? (uint32_t)held : note->n, most = note->n;
 	int stale = 0, known = learn_target(r, err); /* it may have grown, or look for ids by now */
-	bool some = false;
+	bool some = false, told = true; /* by a number in the target */
 
 	if (known < 0)
 		return known;
@@ -221,8 +233,10 @@ static int append_all(struct mq_rooms *r, struct mq_room_part *part, const struc
 		part->who.number = note->number + to;
 		from = to;
 		some = true;
+		told = r->records.count > 0;
 	}
-	return settle_target(r, part, err);
+	int rc = settle_target(r, part, err);
+	return rc < 0 || told ? rc : close_note(r, part, note, err);
 }
 
 /* --- the act -------------------------------------------------------------------------------- */

@@ -204,3 +204,21 @@ ids() { mq-consume --format '%s\n' payments | sort; }
 	is "$(mq-consume --id d T)" anew
 	mq-check
 }
+
+@test "what was delayed and left out stays so, whatever becomes of the first" {
+	mq-topic create T -X dedupe.ms=1d
+	mq-publish --id a --delay 300ms -m second T
+	mq-publish --id a -m first T
+	left_out() { mq-consume T > /dev/null && mq-topic delayed T | grep -q 'nothing is delayed'; }
+	until_true left_out
+	mq-topic purge T
+	is "$(mq-consume T)" ''
+	mq-topic set T dedupe.ms=-1
+	is "$(mq-consume T)" ''
+	mq-publish --id a --delay 1ms -m third T
+	came() { mq-consume T | grep -q third; }
+	until_true came
+	is "$(mq-consume T)" third
+	is "$(mq-check)" ''
+	python3 -B "$MQ_SRC/tests/reader.py" "$MQ_SPOOL" T 0 > /dev/null
+}
