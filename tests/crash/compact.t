@@ -19,7 +19,7 @@ sys.dont_write_bytecode = True
 import killer  # noqa: E402
 import amount  # noqa: E402
 from killer import PLACE, SEED, Wrong, mq, result  # noqa: E402
-KILLS = amount.of('MQ_KILLS', 500, 150, 50)
+KILLS = amount.of('MQ_KILLS', 500, 150, 30)
 EVERY = amount.of('MQ_EVERY', 3, 6, 32)
 KEYS = 7
 

@@ -24,8 +24,8 @@ import amount  # noqa: E402
 from killer import AT_ONCE, PLACE, SEED, Wrong, mq, result  # noqa: E402
 import reader  # noqa: E402
 
-KILLS = amount.of('MQ_KILLS', 500, 150, 50)
-EVERY = amount.of('MQ_EVERY', 4, 8, 32)
+KILLS = amount.of('MQ_KILLS', 500, 150, 30)
+EVERY = amount.of('MQ_EVERY', 4, 12, 48)
 PARTITIONS, RECORDS = 2, 9
 DONE, REJECTED, FAILED = 0, 1, 2  # of three records, by their number
 HANDLER = 'read -r x; echo "$x" >> "$RAN"; case $((x % 3)) in 1) exit 100;; 2) echo bad >&2; exit 1;; esac; echo "$x" >> "$DID"'

@@ -19,8 +19,8 @@ import killer  # noqa: E402
 import amount  # noqa: E402
 from killer import PLACE, SEED, Wrong, mq, result  # noqa: E402
 
-EVERY = amount.of('MQ_EVERY', 1, 2, 16)
-KILLS = amount.of('MQ_KILLS', 500, 150, 50)
+EVERY = amount.of('MQ_EVERY', 1, 2, 32)
+KILLS = amount.of('MQ_KILLS', 500, 150, 30)
 PUBLISH = ('publish', '-q', '--id-field', '1', '--confirm')
 BEFORE = ['old-%d' % i for i in range(1025)]  # so many that a file of ids is made of them
 IDS = ['a', 'b', 'old-7', 'a', 'c', 'old-1024', 'd', 'b']

@@ -17,7 +17,7 @@ sys.path[:0] = [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
 import amount  # noqa: E402
 
 BUILD = os.path.abspath(os.environ.get('MQ_BUILD', '.'))
-KILLS = amount.of('MQ_KILLS', 520, 150, 50)
+KILLS = amount.of('MQ_KILLS', 520, 150, 30)
 BIN = BUILD + '/bin/'
 random.seed(int(os.environ.get('MQ_SEED', '1')))
 

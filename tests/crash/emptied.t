@@ -16,7 +16,7 @@ import killer  # noqa: E402
 import amount  # noqa: E402
 from killer import PLACE, SEED, Wrong, mq, result  # noqa: E402
 
-EVERY = amount.of('MQ_EVERY', 8, 16, 16)
+EVERY = amount.of('MQ_EVERY', 8, 16, 32)
 FAR = ['far1', 'far2', 'far3', 'far4']  # as they are due
 
 

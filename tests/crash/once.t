@@ -18,7 +18,7 @@ import killer  # noqa: E402
 import amount  # noqa: E402
 from killer import PLACE, Wrong, mq, result  # noqa: E402
 
-EVERY = amount.of('MQ_EVERY', 3, 6, 16)
+EVERY = amount.of('MQ_EVERY', 3, 6, 32)
 FROM = int(os.environ.get('MQ_FROM', '1'))
 HANDLER = ('sh', '-c', 'cat > /dev/null; echo "$MQ_ID" >> "$DONE"')
 RECORDS = ('a', 0), ('b', 0), ('a', 1), ('c', 1), ('b', 1)

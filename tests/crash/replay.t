@@ -21,8 +21,8 @@ from killer import PLACE, SEED, Wrong, mq, result  # noqa: E402
 import reader  # noqa: E402
 import reader_intent  # noqa: E402
 
-KILLS = amount.of('MQ_KILLS', 500, 150, 60)
-EVERY = amount.of('MQ_EVERY', 3, 6, 16)
+KILLS = amount.of('MQ_KILLS', 500, 150, 30)
+EVERY = amount.of('MQ_EVERY', 3, 6, 32)
 RECORDS = 12
 
 

@@ -17,8 +17,8 @@ import killer  # noqa: E402
 import amount  # noqa: E402
 from killer import PLACE, SEED, Wrong, mq, result  # noqa: E402
 
-KILLS = amount.of('MQ_KILLS', 500, 150, 60)
-EVERY = amount.of('MQ_EVERY', 1, 2, 16)
+KILLS = amount.of('MQ_KILLS', 500, 150, 30)
+EVERY = amount.of('MQ_EVERY', 1, 2, 32)
 
 
 class Bed:

@@ -21,8 +21,8 @@ import amount  # noqa: E402
 from killer import AT_ONCE, PLACE, SEED, Wrong, mq, result  # noqa: E402
 import reader  # noqa: E402
 
-KILLS = amount.of('MQ_KILLS', 500, 150, 50)
-EVERY = amount.of('MQ_EVERY', 6, 12, 64)
+KILLS = amount.of('MQ_KILLS', 500, 150, 30)
+EVERY = amount.of('MQ_EVERY', 6, 12, 96)
 SOURCES, RECORDS = 2, 12
 HANDLER = ('--', 'sh', '-c', 'while read -r x || [ -n "$x" ]; do echo "$x" >> "$RAN"; echo "$x"; echo "$x"; done')
 

@@ -24,8 +24,8 @@ import amount  # noqa: E402
 from killer import BUILD, PLACE, SEED, Wrong, mq, result  # noqa: E402
 import reader  # noqa: E402
 
-KILLS = amount.of('MQ_KILLS', 1000, 300, 100)
-EVERY = amount.of('MQ_EVERY', 1, 2, 16)
+KILLS = amount.of('MQ_KILLS', 1000, 300, 60)
+EVERY = amount.of('MQ_EVERY', 1, 2, 32)
 TARGETS = ['one:0', 'one:1', 'two:0']
 
 

@@ -15,7 +15,7 @@ sys.dont_write_bytecode = True
 sys.path[:0] = [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
 import amount  # noqa: E402
 
-KILLS = amount.of('MQ_KILLS', 2000, 600, 600)
+KILLS = amount.of('MQ_KILLS', 2000, 600, 300)
 SEED = int(os.environ.get("MQ_SEED", str(random.randrange(1 << 30))))
 PARTITIONS = 12  # who waits for a lock writes over what a killed one left before anybody looks: not too few
 DIR = tempfile.mkdtemp(prefix="kill-")
