@@ -137,7 +137,7 @@ def due_at_each(action, every):
                 raise Wrong('call %d, %s: %s' % (k, action, error)) from error
             if not rest and action.startswith('kill') and fired < n:
                 break
-    if fired < 20:
+    if fired < max(2, n * 3 // 4):
         raise Wrong('only %d of %d kills fired' % (fired, n))
     return '%d of %d calls' % (fired, n)
 
