@@ -30,7 +30,7 @@ static bool is_named_before(const struct mq_consume_request *req, size_t i)
 }
 
 /* What a killed one had just forked for a handler has its files until it becomes the handler, and with them the lock: so that
- * somebody drains it is believed after a second of tries. */
+ * somebody drains it is believed after a second of tries, and one after that: this process may have stood still. */
 static int hold(struct mq_consume *c, size_t i)
 {
 	static const int64_t FIRST_NS = 1000000, ALL_NS = 1000000000;
@@ -39,7 +39,8 @@ static int hold(struct mq_consume *c, size_t i)
 	if (!c->engine->group_drain_fd || is_named_before(c->req, i))
 		return 0;
 	int rc = c->engine->group_drain_fd(c->store, c->req->group, c->req->topics[i], c->err);
-	for (; rc == MQ_EAGAIN && mq_sys->clock_ns(MQ_CLOCK_MONOTONIC) < until_ns && !mq_stopping(c->mq); pause_ns *= 2) {
+	for (bool last = false; rc == MQ_EAGAIN && !last && !mq_stopping(c->mq); pause_ns *= 2) {
+		last = mq_sys->clock_ns(MQ_CLOCK_MONOTONIC) >= until_ns;
 		if (mq_sys->poll(NULL, 0, pause_ns) < 0)
 			continue; /* a signal */
 		*c->err = (struct mq_err){0};

@@ -110,10 +110,11 @@ def check(at, kind, count):
 
 
 def go_on(at, kind, fault=None):
-    """The next run, without a fault the last one.  No handler runs for what is a dead letter."""
+    """The next run, without a fault the last one, which waits for a handler that was just forked and holds what the killed one had.
+    No handler runs for what is a dead letter."""
     was, before = set(dead(at)), len(numbers(at, 'ran'))
-    last = fault is None and kind.every > 1
-    done = run(at, argv(kind, *(('-f', '--until-idle', '2500ms') if last else ())), fault=fault, good=(0,) if fault is None else (0, -9))
+    more = () if fault else ('-f', '--until-idle', '2500ms') if kind.every > 1 else ('--timeout', '10s')
+    done = run(at, argv(kind, *more), fault=fault, good=(0,) if fault is None else (0, -9))
     again = was & set(numbers(at, 'ran')[before:])
     if again:
         raise Wrong('handled again, though dead: %s' % sorted(again))

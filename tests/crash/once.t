@@ -29,7 +29,7 @@ def well(at, *argv):
 
 
 def consume(at, jobs, **how):
-    return mq(at + '/spool', 'consume', '--once', '-g', 'g', '-j', str(jobs), '--order', 'none', 'T', '--', *HANDLER,
+    return mq(at + '/spool', 'consume', '--once', '-g', 'g', '-j', str(jobs), '--order', 'none', '--timeout', '10s', 'T', '--', *HANDLER,
               env={'DONE': at + '/done'}, **how)
 
 

@@ -31,8 +31,8 @@ class Kind:
     def __init__(self, name, tool, twice, *options, targets=3, batch=None):
         self.name, self.tool, self.twice, self.options, self.targets, self.batch = name, tool, twice, options, targets, batch
 
-    def argv(self, jobs=1):
-        more = ('-j', str(jobs)) if self.twice and jobs > 1 else ()
+    def argv(self, jobs=1, *more):
+        more += ('-j', str(jobs)) if self.twice and jobs > 1 else ()
         return (self.tool, '-g', 'g', '--to', 'out', '--partitions', str(self.targets), *more, *self.options, 'in', *(HANDLER if self.twice else ()))
 
 
@@ -98,9 +98,9 @@ def check(at, kind, count):
 
 
 def go_on(at, kind, jobs=1):
-    """The next run.  No handler runs for what is there."""
+    """The next run, which waits for a handler that was just forked and holds what the killed one had.  None runs for what is there."""
     was, before = set(sum(there(at), [])), len(ran(at))
-    done = run(at, kind.argv(jobs))
+    done = run(at, kind.argv(jobs, '--timeout', '10s'))
     again = was & set(ran(at)[before:])
     if again:
         raise Wrong('handled again, though it was there: %s' % sorted(again))

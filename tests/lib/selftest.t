@@ -204,7 +204,7 @@ def spool_to_compare(path):
         subprocess.run([tool, *argv], env=dict(os.environ, MQ_SPOOL=path), input=text, check=True, stdout=subprocess.DEVNULL,
                        universal_newlines=True)
     mq('mq-publish', 'T', text=''.join('line %d\n' % i for i in range(20)))
-    mq('mq-publish', '-k', 'key', '-H', 'colour=green', '-T', 'tag', '--id', 'id', '-m', 'payload', 'T')
+    mq('mq-publish', '-k', 'key', '-H', 'colour=green', '-T', 'tag', '--id', 'ident-77', '-m', 'payload', 'T')
     mq('mq-publish', 'T', text='last\n')
     mq('mq-topic', 'purge', '-o', '3', 'T')
     mq('mq-consume', '-g', 'g', '-n', '5', 'T')
@@ -268,7 +268,7 @@ def the_second_reader_agrees_with_tools_that_read_a_true_copy():
 
 @test
 def the_second_reader_notices_one_byte_that_the_tools_see_otherwise():
-    for old, new in ((b'line 7', b'line 8'), (b'key', b'kez'), (b'green', b'greed'), (b'tag', b'tab'), (b'id', b'ie'),
+    for old, new in ((b'line 7', b'line 8'), (b'key', b'kez'), (b'green', b'greed'), (b'tag', b'tab'), (b'ident-77', b'ident-78'),
                      (b'payload', b'paylord'), (b'colour', b'colore')):
         status, said = agree_says(lambda copy, old=old, new=new: change_bytes(segment_of(copy), old, new))
         assert status == 1 and 'records: 1 differ' in said, '%s: %s' % (old, said)

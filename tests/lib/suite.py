@@ -12,7 +12,7 @@ import proc
 from tap import FAILED, OK, Result, parse
 
 DEFAULT_SECONDS = 300
-AGREE_SECONDS = 600
+AGREE_SECONDS = 1200
 # All that is left of a process that a test killed while its leaks were looked for, or before it had written
 # that (nothing at all, then): no finding.
 KILLED_AT_ITS_END = re.compile(r'(==\d+==Unable to get registers from thread \d+\.\n)*')

@@ -69,7 +69,7 @@ idle() {
 	seq 3 | mq-publish T
 	is "$(mq-consume -f --until-idle 200ms T)" $'1\n2\n3'
 	(sleep 0.2; echo 4 | mq-publish T) &
-	is "$(mq-consume -f --until-idle 600ms T)" $'1\n2\n3\n4'
+	is "$(mq-consume -f --until-idle 3s T)" $'1\n2\n3\n4'
 	wait
 }
 @test "--until-idle ends when nothing came for so long" { each idle; }
@@ -79,11 +79,11 @@ stood_still() {
 		[ $topic = T ] && how='' || how='-g g'
 		seq 2 | mq-publish $topic
 		: > out
-		mq-consume -f --until-idle 500ms $how $topic > out &
+		mq-consume -f --until-idle 2s $how $topic > out &
 		until_true lines out 2
 		kill -STOP $!
 		echo 3 | mq-publish $topic
-		sleep 0.8
+		sleep 2.5
 		kill -CONT $!
 		wait $!
 		is "$(cat out)" $'1\n2\n3'
@@ -96,8 +96,8 @@ end_at_start() {
 	seq 1000 | mq-publish -p 0 T
 	seq 10 | mq-publish -p 1 T
 	# A reader that is slow at first while somebody publishes on.
-	mq-consume --rate 2000/s T > out &
-	sleep 0.1
+	mq-consume --rate 500/s T > out &
+	until_true lines out 1
 	seq 1000 | mq-publish -p 1 T
 	wait $!
 	is "$(wc -l < out)" 1010

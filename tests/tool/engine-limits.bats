@@ -107,9 +107,9 @@ tells_that_it_waits() {
 	[ "$(wc -l < plain)" = 1 ]
 	[ "$(wc -l < verbose)" = 3 ]
 	has "$(sed -n 2p verbose)" 'T:0: there is space again after '
-	fails 75 mq-publish --timeout 1200ms -m late T
+	fails 75 mq-publish --timeout 3s -m late T
 	is "$(printf '%s\n' "$said" | sed 's/ is full.*; / is full; /')" \
-		$'mq-publish: T:0: the topic is full; waiting for space, 1.2 s at most (--timeout)\nmq-publish: T:0: the topic is full; no space came in time (--timeout)'
+		$'mq-publish: T:0: the topic is full; waiting for space, 3 s at most (--timeout)\nmq-publish: T:0: the topic is full; no space came in time (--timeout)'
 	# One that does not wait so long says nothing of it.
 	fails 75 mq-publish --timeout 100ms -m late T
 	is "$(printf '%s\n' "$said" | sed 's/ is full.*; / is full; /')" 'mq-publish: T:0: the topic is full; no space came in time (--timeout)'

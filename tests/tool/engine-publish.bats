@@ -104,7 +104,15 @@ keys() {
 
 round_robin() {
 	mq-topic create --partitions 4 T
-	for i in 1 2 3 4 5 6 7 8; do echo $i; sleep 0.05; done | mq-publish --ack written T
+	mkfifo in out
+	mq-publish --ack written --confirm T < in > out &
+	exec 5> in 6< out
+	for i in 1 2 3 4 5 6 7 8; do # a batch each
+		echo $i >&5
+		read -r -t 10 _ <&6
+	done
+	exec 5>&- 6<&-
+	wait $!
 	[ "$(mq-consume --format '%p\n' T | sort -u | wc -l)" = 4 ]
 	mq-publish -p 2 -m here T
 	is "$(mq-consume T:2 | tail -n 1)" here

@@ -51,9 +51,9 @@ is() { # GOT WANT
 	[ "$1" = "$2" ] || { printf 'got:\n%s\nwant:\n%s\n' "$1" "$2"; return 1; }
 }
 
-# until COMMAND ...: wait until it succeeds, ten seconds at most.
+# until COMMAND ...: wait until it succeeds, ten seconds at most, or a hundredth of $until_tries.
 until_true() {
-	for _ in $(seq 1000); do
+	for _ in $(seq "${until_tries:-1000}"); do
 		"$@" && return 0
 		sleep 0.01
 	done
@@ -63,4 +63,23 @@ until_true() {
 
 lines() { # FILE COUNT: it has so many
 	[ -e "$1" ] && [ "$(wc -l < "$1")" -ge "$2" ]
+}
+
+# Stop a member where it holds none of a group's short locks (lib/README, 4): stopped with one it keeps everybody waiting, as
+# mq-group(1) says, until it goes on.
+stop_at_rest() { # PID
+	while :; do
+		kill -STOP "$1"
+		until_true grep -qs '^State:.T' "/proc/$1/status"
+		short_locks || return 0
+		kill -CONT "$1"
+		sleep 0.01
+	done
+}
+
+short_locks() { # does anybody hold one?
+	find "$MQ_SPOOL/groups" -name locks -printf '%i\n' |
+		awk 'FNR == NR {group[$1]; next} {split($6, file, ":")}
+			$4 == "WRITE" && file[3] in group && ($7 >= 2^33 && $7 < 2^35 || $7 >= 2^36 && $7 < 2^37) {held = 1}
+			END {exit !held}' - /proc/locks
 }

@@ -37,8 +37,7 @@ hangs() { # FILE
 	member=$!
 	children+=($member)
 	until_true owns $member
-	kill -STOP $member
-	until_true stopped $member
+	stop_at_rest $member
 }
 
 teardown() { for pid in "${children[@]}"; do kill -KILL "$pid" 2> /dev/null || true; done; }
@@ -63,8 +62,7 @@ held() { # RULE TOOL [ARGUMENT ...]
 	echo >&5
 	until_true lines first 2
 	until_true [ "$(the_place g T)" = 1 ]
-	kill -STOP $member
-	until_true stopped $member
+	stop_at_rest $member
 	is "$(mq-group evict -g g T:0 | sed "s/T:0: .* pid $member/X/")" 'X evicted, generation 1'
 	is "$(mq-consume -g g -n 2 T)" $'2\n3'
 	is "$(the_place g T)" 3
@@ -103,8 +101,7 @@ held() { # RULE TOOL [ARGUMENT ...]
 		member=$!
 		children+=($member)
 		until_true owns $member
-		kill -STOP $member
-		until_true stopped $member
+		stop_at_rest $member
 		echo more | mq-publish T
 		mq-group evict -g g T:0 > /dev/null
 		kill -CONT $member
@@ -117,8 +114,7 @@ held() { # RULE TOOL [ARGUMENT ...]
 	member=$!
 	children+=($member)
 	until_true owns $member
-	kill -STOP $member
-	until_true stopped $member
+	stop_at_rest $member
 	echo more | mq-publish T
 	mq-group evict -g g T:0 > /dev/null
 	kill -CONT $member
@@ -182,8 +178,7 @@ held() { # RULE TOOL [ARGUMENT ...]
 	other=$!
 	children+=($other)
 	until_true sh -c "mq-group show -g g T:1 | grep -q 'pid $other '"
-	kill -STOP $member
-	until_true stopped $member
+	stop_at_rest $member
 	mq-group evict -g g --member $member > evicted
 	is "$(cut -d ' ' -f 1 evicted)" $'T:0:\nT:2:\nT:3:\nU:0:\nU:1:\ng:'
 	is "$(mq-group show -g g | grep -v evicted | grep -c "pid $member ")" 0
@@ -261,8 +256,7 @@ held() { # RULE TOOL [ARGUMENT ...]
 	member=$!
 	children+=($member)
 	until_true lines positions 6
-	kill -STOP $member
-	until_true stopped $member
+	stop_at_rest $member
 	sed -n '3p;5p' positions | mq-group commit -g g
 	mq-group evict -g g T:0 > /dev/null
 	for line in 1 3; do sed -n ${line}p positions | fails 77 mq-group commit -g g; done
@@ -284,8 +278,7 @@ held() { # RULE TOOL [ARGUMENT ...]
 	member=$!
 	children+=($member)
 	until_true lines positions 6
-	kill -STOP $member
-	until_true stopped $member
+	stop_at_rest $member
 	head -n 1 positions > input
 	# The position was found good; then the owner is evicted; then it would be stored.
 	input=input held openat:1:path=/acked:stop-before mq-group commit -g g

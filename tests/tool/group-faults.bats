@@ -71,7 +71,7 @@ unreadable_place() {
 freed_late() {
 	echo 1 | mq-publish T
 	# A descendant holds the lock longer than its consumer lives, and says nothing when it ends.
-	mq-consume -f -g g T -- sh -c 'touch begun; sleep 2; true' &
+	mq-consume -f -g g T -- sh -c 'touch begun; sleep 5; true' &
 	first=$!
 	until_true test -e begun
 	mq-consume -f -g g T > out &

@@ -23,8 +23,7 @@ hangs() {
 	children+=($member)
 	until_true shows "pid $member on" T
 	name=$(mq-group show -g g T | sed -n "s/.* \([0-9a-f]\{16\}\) pid $member .*/\1/p")
-	kill -STOP $member
-	until_true stopped $member
+	stop_at_rest $member
 }
 
 # A tool that stops itself where the rule says so: $held.

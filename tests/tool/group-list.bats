@@ -39,7 +39,7 @@ shows() { mq-group list | grep -qE "$1"; }
 	pids+=($!)
 	until_true owned 4
 	until_true shows '^g +1 +1 +4/4 +0$'
-	kill -STOP ${pids[0]}
+	stop_at_rest "${pids[0]}"
 	until_true shows '^g +1 \(1 stopped\) +1 +4/4 +0$'
 	mq-consume -f -g g T > out2 &
 	pids+=($!)

@@ -149,7 +149,7 @@ stop_at_both() {
 	waiter=$!
 	trap 'kill -KILL $waiter 2> /dev/null || true' EXIT
 	until_true lines out 5
-	kill -STOP $waiter # it takes in nothing of this
+	stop_at_rest $waiter # it takes in nothing of this
 	sed -n 1,2p all | mq-group commit -g g
 	kill -KILL $waiter
 	wait $waiter || true
@@ -195,7 +195,7 @@ waits_in_vain() {
 	fails 75 mq-consume --timeout 20ms -g g T
 	has "$said" '1 partition was not free in time'
 	its_handler_stays
-	fails 75 mq-consume --timeout 1200ms -g g T
+	fails 75 mq-consume --timeout 3s -g g T
 	has "$said" "T:0: waiting for what a killed member's handler holds"
 	has "$said" '1 partition was not free in time'
 	kill "$(cat pid)"

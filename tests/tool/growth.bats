@@ -153,9 +153,10 @@ logged() { [ "$(cat log 2> /dev/null | wc -l)" -ge "$1" ]; }
 	END
 	in_background publisher sh -c 'sh feed | mq-publish -K= --confirm T'
 	in_background one mq-consume -f -g g T --coproc -- sh -c 'while read -r x; do echo "$x" >> log; echo ok; done'
-	in_background two mq-consume -f -g g -K= -j 4 T -- sh -c 'cat >> log; echo >> log'
+	in_background two mq-consume -f -g g -j 4 T -- sh -c 'echo "$(cat)" >> log'
 	in_background follower mq-consume -K= -f -n 1500 T
 	until_true owns_some "$one"
+	until_true owns_some "$two"
 	for to in 8 12 24; do
 		for n in 40 120 200 280 360 440; do
 			MQ_TEST_FAULT="*:$n:kill-before" "$MQ_BUILD/tests/traced/mq-rebalance" --partitions $to T 2> /dev/null || true
@@ -186,7 +187,7 @@ logged() { [ "$(cat log 2> /dev/null | wc -l)" -ge "$1" ]; }
 	kill -9 "$m2"
 	mq-rebalance --partitions 6 T
 	until_true logged 250
-	kill -STOP "$m1"
+	stop_at_rest "$m1"
 	mq-rebalance --partitions 7 T
 	records 601 620 | mq-publish -K= T
 	kill -CONT "$m1"
@@ -492,7 +493,7 @@ grown() {
 		in_background waits mq-consume -f -v -g "$group" "$what"
 		until_true grep -q 'the topic has grown' waits.said
 		until_true sleeps "$waits"
-		kill -STOP "$prints" # so that what is rung when they come is heard and over
+		stop_at_rest "$prints" # so that what is rung when they come is heard and over
 		mq-group commit -g "$group" < prints.out
 		until_true sleeps "$waits"
 		kill -CONT "$prints"
@@ -505,11 +506,11 @@ grown() {
 
 @test "acknowledgements that came in time while it stood still let a run by hand go on behind a growth" {
 	grown
-	in_background prints mq-consume --manual --timeout 1s -g g T
+	in_background prints mq-consume --manual --timeout 4s -g g T
 	until_true lines prints.out 2
-	kill -STOP "$prints"
+	stop_at_rest "$prints"
 	mq-group commit -g g < prints.out
-	sleep 1.2
+	sleep 4.2
 	kill -CONT "$prints"
 	until_true lines prints.out 3
 	tail -n 1 prints.out | mq-group commit -g g

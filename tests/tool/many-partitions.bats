@@ -1,8 +1,10 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
-# mq-test: timeout=600
+# mq-test: timeout=1500
 # Consumers of more partitions than they may open files: what is bounded is their descriptors, and nothing else.
 load consume_faults
+
+until_tries=6000 # a sync for each partition that is taken: of 300 that lasts, where a disk is slow
 
 # spread TOPIC PARTITIONS RECORDS [FIRST]: keyed, so that each partition gets some, in order of their numbers.
 spread() {
@@ -31,15 +33,15 @@ stands_at_the_end() { # GROUP TOPIC: every partition
 
 to_its_end() {
 	spread T 300 3000
-	"${few[@]}" 256 timeout 120 mq-consume -g g T > out
+	"${few[@]}" 256 timeout 600 mq-consume -g g T > out
 	all_of out 3000
 	stands_at_the_end g T
-	is "$("${few[@]}" 256 timeout 120 mq-consume -g g T)" ''
+	is "$("${few[@]}" 256 timeout 600 mq-consume -g g T)" ''
 	spread T 300 600 3001
-	"${few[@]}" 256 timeout 120 mq-consume -g g T > out
+	"${few[@]}" 256 timeout 600 mq-consume -g g T > out
 	is "$(sort -n out)" "$(seq 3001 3600)"
 	stands_at_the_end g T
-	"${few[@]}" 1024 timeout 120 mq-consume -g h --format '%p %o\n' T > out
+	"${few[@]}" 1024 timeout 600 mq-consume -g h --format '%p %o\n' T > out
 	is "$(wc -l < out)" 3600
 	in_order out
 }
@@ -71,17 +73,17 @@ follow_alone() { follows 256 mq-consume -f T; }
 
 follow_in_group() {
 	follows 256 mq-consume -f -g g T
-	is "$("${few[@]}" 256 timeout 120 mq-consume -g g T)" ''
+	is "$("${few[@]}" 256 timeout 600 mq-consume -g g T)" ''
 	stands_at_the_end g T
 }
 @test "a member that follows reads 300 partitions with 256 descriptors, and hears of each record" { each follow_in_group; }
 
 handlers() {
 	spread T 300 600
-	"${few[@]}" 256 timeout 120 mq-consume -g g -j 8 T -- sh -c 'echo "$(cat)"' > out
+	"${few[@]}" 256 timeout 600 mq-consume -g g -j 8 T -- sh -c 'echo "$(cat)"' > out
 	is "$(sort -n out)" "$(seq 600)"
 	stands_at_the_end g T
-	"${few[@]}" 256 timeout 120 mq-consume -g h T --batch 10 -- cat > out
+	"${few[@]}" 256 timeout 600 mq-consume -g h T --batch 10 -- cat > out
 	is "$(sort -n out)" "$(seq 600)"
 	stands_at_the_end h T
 }
@@ -118,7 +120,7 @@ by_hand() {
 two_thousand() {
 	mq-topic create T --partitions 2000 > /dev/null
 	spread T 2000 8000
-	"${few[@]}" 1024 timeout 120 mq-consume -g g T > out
+	"${few[@]}" 1024 timeout 600 mq-consume -g g T > out
 	all_of out 8000
 	stands_at_the_end g T
 	"${few[@]}" 1024 mq-consume -f T > out &
@@ -215,7 +217,7 @@ purged() {
 
 publish_to_many() {
 	mq-topic create T --partitions 300 > /dev/null
-	seq 3000 | sed 's/.*/&\t&/' | "${few[@]}" 128 timeout 120 mq-publish -K '\t' --ack written T
+	seq 3000 | sed 's/.*/&\t&/' | "${few[@]}" 128 timeout 600 mq-publish -K '\t' --ack written T
 	mq-consume T > out
 	all_of out 3000
 }

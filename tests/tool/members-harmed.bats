@@ -15,7 +15,7 @@ teardown() {
 }
 
 # Says who is at it, twice at once never: `mkdir` is of one only.
-handler='mkdir "at-$MQ_PARTITION" || echo "two at once on $MQ_PARTITION" >> problems; cat >> "done-$MQ_PARTITION"; echo >> "done-$MQ_PARTITION"; rmdir "at-$MQ_PARTITION"'
+handler='mkdir "at-$MQ_PARTITION" || echo "two at once on $MQ_PARTITION" >> problems; echo "$(cat)" >> "done-$MQ_PARTITION"; rmdir "at-$MQ_PARTITION"'
 
 member() { # NAME ARGUMENT ...: in the background; what it says goes to NAME.said, its pid to $NAME
 	local name=$1

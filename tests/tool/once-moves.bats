@@ -65,7 +65,7 @@ log='echo "$MQ_ID" >> done'
 	publish b 0
 	once one -f T -- sh -c "$when_told"
 	until_true grep -qs a begun
-	kill -STOP "$one"
+	stop_at_rest "$one"
 	mq-group evict -g g T:0 > /dev/null
 	once two -f -j 2 --order none T -- sh -c "$log"
 	until_true grep -qs b done # which need not wait for it
@@ -91,7 +91,7 @@ log='echo "$MQ_ID" >> done'
 	publish a 0
 	once one -f T -- sh -c 'echo a >> begun; until [ -e go ]; do sleep 0.01; done; exit 1'
 	until_true grep -qs a begun
-	kill -STOP "$one"
+	stop_at_rest "$one"
 	mq-group evict -g g T:0 > /dev/null
 	once two -f T -- sh -c "$log"
 	until_true grep -q 'waiting for a record of the same id' two.said
@@ -106,7 +106,7 @@ log='echo "$MQ_ID" >> done'
 	publish a 0
 	once one -f T -- sh -c "$when_told"
 	until_true grep -qs a begun
-	kill -STOP "$one"
+	stop_at_rest "$one"
 	mq-group evict -g g T:0 > /dev/null
 	once two -f T -- sh -c "$log"
 	until_true grep -q 'waiting for a record of the same id' two.said
@@ -119,7 +119,7 @@ log='echo "$MQ_ID" >> done'
 	for id in a b c; do publish $id 0; done
 	once one --share -f --prefetch 1 T -- sh -c "$when_told"
 	until_true grep -qs a begun
-	kill -STOP "$one"
+	stop_at_rest "$one"
 	once two --share -f -j 2 T -- sh -c "$log"
 	until_true grep -qs c done
 	mq-group evict -g g --member "$one" > /dev/null

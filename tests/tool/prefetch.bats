@@ -58,5 +58,6 @@ has_in_flight() { [ "$(in_flight)" = "$1" ]; }
 	until_true has_in_flight 7
 	until_true sleeps
 	is "$(in_flight)" 7
+	until_true lines got 7
 	is "$(sort -u got | wc -l)" 7
 }

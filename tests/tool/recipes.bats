@@ -4,7 +4,7 @@
 load one_spool
 
 # A handler that writes down what it got, and whether another was at the same KEY meanwhile.
-at_once='mkdir "at-$MQ_KEY" || echo "two at $MQ_KEY" >> wrong; cat >> "got-$MQ_KEY"; echo >> "got-$MQ_KEY"; rmdir "at-$MQ_KEY"'
+at_once='mkdir "at-$MQ_KEY" || echo "two at $MQ_KEY" >> wrong; echo "$(cat)" >> "got-$MQ_KEY"; rmdir "at-$MQ_KEY"'
 
 @test "message groups: of one key one record is at work, in order, though members come and go" {
 	mq-topic create --partitions 4 T
@@ -33,7 +33,7 @@ at_once='mkdir "at-$MQ_KEY" || echo "two at $MQ_KEY" >> wrong; cat >> "got-$MQ_K
 @test "an exclusive consumer: one member is at work, the others stand by, and one goes on when it is killed" {
 	mq-topic create --partitions 1 T
 	for m in 1 2 3; do
-		mq-consume -f -g g T -- sh -c "cat >> got; echo ' by $m' >> got" &
+		mq-consume -f -g g T -- sh -c "echo \"\$(cat) by $m\" >> got" &
 		pids[m]=$!
 	done
 	mq-publish -m one T
@@ -42,6 +42,8 @@ at_once='mkdir "at-$MQ_KEY" || echo "two at $MQ_KEY" >> wrong; cat >> "got-$MQ_K
 	until_true lines got 2
 	active=$(sed -n 's/^one by //p' got)
 	is "$(cat got)" "one by $active"$'\n'"two by $active"
+	committed() { mq-group show -g g --json T | grep -q '"committed":2,'; }
+	until_true committed
 	kill -9 "${pids[active]}"
 	wait "${pids[active]}" || :
 	mq-publish -m three T

@@ -45,7 +45,7 @@ print(json.loads(sys.stdin.readline())["headers"].get(sys.argv[1], "-"))' "$1"
 
 @test "a handler that takes too long has failed" {
 	echo x | mq-publish T
-	mq-consume -q -g g --retries 1 --backoff 1ms --time-limit 50ms T -- sh -c 'echo . >> begun; sleep 100'
+	mq-consume -q -g g --retries 1 --backoff 1ms --time-limit 1s T -- sh -c 'echo . >> begun; sleep 100'
 	is "$(wc -l < begun)" 2
 	is "$(header mq-reason)" 'timed out'
 }
@@ -68,7 +68,7 @@ print(json.loads(sys.stdin.readline())["headers"].get(sys.argv[1], "-"))' "$1"
 
 @test "others go on while one waits for its time, and the place waits for it" {
 	seq 50 | mq-publish T
-	mq-consume -q -g g --retries 1 --backoff 500ms T -- sh -c 'read -r n; echo $n; [ $n != 7 ] || [ "$MQ_ATTEMPT" = 2 ]' > out
+	mq-consume -q -g g --retries 1 --wait-retries --backoff 4s T -- sh -c 'read -r n; echo $n; [ $n != 7 ] || [ "$MQ_ATTEMPT" = 2 ]' > out
 	is "$(head -50 out | sort -n)" "$(seq 50)"
 	is "$(tail -1 out)" 7
 	is "$(committed g)" 50

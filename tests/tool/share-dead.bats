@@ -69,7 +69,7 @@ for line in sys.stdin:
 
 @test "while a record waits to be tried again, its member goes on with the others" {
 	seq 4 | mq-publish T
-	shares m --retries 1 --backoff 900ms -f T -- sh -c 'read -r x; echo "$x:$MQ_ATTEMPT" >> tried; [ $x != 1 ]'
+	shares m --retries 1 --wait-retries --backoff 4s -f T -- sh -c 'read -r x; echo "$x:$MQ_ATTEMPT" >> tried; [ $x != 1 ]'
 	until_true lines tried 4
 	is "$(cat tried)" "$(printf '%s\n' 1:1 2:1 3:1 4:1)"
 	until_true has_letters 1
@@ -108,7 +108,7 @@ for line in sys.stdin:
 
 @test "a handler that takes too long has failed, and its record is dead after its retries" {
 	echo x | mq-publish T
-	mq-consume --share -g g --retries 1 --backoff 1ms --time-limit 50ms T -- sh -c 'echo . >> tried; exec sleep 60'
+	mq-consume --share -g g --retries 1 --backoff 1ms --time-limit 1s T -- sh -c 'echo . >> tried; exec sleep 60'
 	is "$(wc -l < tried)" 2
 	is "$(of_letter x mq-reason)" 'timed out'
 }

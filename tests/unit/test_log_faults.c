@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* mq-test: timeout=900
+/* mq-test: timeout=1800
  *
  * Every call that a publisher makes fails, once and for ever, with each plausible errno or cut short, or the
  * process dies at it: what was acknowledged is there, nothing is invented, and the next publisher can go on.
